@@ -1,0 +1,1 @@
+//! Permit, command, read back, outcome: the last hop.

@@ -1,0 +1,1 @@
+//! HTTP, events stream, plain pages.

@@ -1,0 +1,1 @@
+//! The ground: canonical JSON, digests, labels, jq in the pure profile, schema check.

@@ -1,0 +1,1 @@
+//! Append-only, hash-chained, provable: the log, the keyring and the blobs.

@@ -1,0 +1,1 @@
+//! Raw reading, calibrated observation, event worth waking for.

@@ -1,0 +1,5 @@
+//! Playbooks: language, validator, the pure fold, and its dispatcher.
+
+mod effect;
+
+pub use effect::*;

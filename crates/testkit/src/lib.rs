@@ -1,0 +1,1 @@
+//! Simulated clock, faults, one conformance suite per port.
