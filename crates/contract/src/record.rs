@@ -256,12 +256,12 @@ pub struct GateAnswered {
 }
 
 /// A command may go out. Actuation reads this line back before it moves.
+///
+/// The decision that it rests on is the `cause` in its header: both stand in one commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intended {
     /// The order.
     pub command: Command,
-    /// The decision that it rests on.
-    pub decision: Seq,
 }
 
 /// A command came to an end, or to an unknown that is being settled.
