@@ -4,13 +4,20 @@
 //! (the validator).
 
 mod check;
+mod desk;
+mod dispatch;
 mod effect;
 mod engine;
 mod finding;
 mod playbook;
+mod progress;
+mod yaml;
 
 pub use check::*;
+pub use desk::{Desk, Reply};
+pub use dispatch::{Dispatcher, Ports, Settings};
 pub use effect::*;
 pub use engine::*;
 pub use finding::*;
 pub use playbook::*;
+pub use progress::{GateState, Progress};
