@@ -1,0 +1,140 @@
+//! The desk: where people answer gates and cancel runs.
+//!
+//! Does not know pages or tokens: whoever calls says who the person is and which roles that person has.
+
+use std::sync::Arc;
+
+use sinew_contract::{
+    Answer, CancelAsked, Digest, Draft, ErrorKind, Expect, Failure, GateAnswered, GateId, PrincipalId, Record, RunId,
+};
+
+use crate::dispatch::Shared;
+use crate::progress::GateState;
+
+/// Takes answers of people into the log.
+#[derive(Clone)]
+pub struct Desk {
+    shared: Arc<Shared>,
+}
+
+/// An answer of a person.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Which gate.
+    pub gate: GateId,
+    /// What.
+    pub answer: Answer,
+    /// The digest that stood on the card which the person saw.
+    pub digest: Digest,
+    /// Who.
+    pub by: PrincipalId,
+    /// The roles of that person.
+    pub roles: Vec<String>,
+    /// Why.
+    pub note: String,
+}
+
+impl Desk {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Closes a gate. The same answer by the same person again is harmless.
+    ///
+    /// # Errors
+    /// `Missing` for a gate that does not wait; `Denied` for a person without the role; `Conflict` where it was answered
+    /// otherwise, or the card has changed; `Late` past its expiry.
+    pub async fn answer(&self, reply: Reply) -> Result<(), Failure> {
+        loop {
+            let state = self.shared.progress().gate(reply.gate).cloned();
+            let since = self.shared.progress().folded();
+            let Some(state) = state else {
+                return Err(Failure::new(ErrorKind::Missing, format!("no gate `{}` waits", reply.gate)));
+            };
+            if let Some(repeat) = self.check(&state, &reply)? {
+                return repeat;
+            }
+            let draft = answered(&self.shared, &state, reply.answer, Some(reply.by.clone()), &reply.note);
+            match self.shared.append(vec![draft], Expect::Untouched { since }).await {
+                Err(failure) if failure.kind() == ErrorKind::Conflict => self.shared.catch_up().await,
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    /// Says no, or that it was said before, or nothing.
+    fn check(&self, state: &GateState, reply: &Reply) -> Result<Option<Result<(), Failure>>, Failure> {
+        let deny = |kind, text: String| Err(Failure::new(kind, text));
+        let gate = &state.gate;
+        if let Some((answer, by)) = &state.answer {
+            let same = *answer == reply.answer && by.as_ref() == Some(&reply.by);
+            return if same { Ok(Some(Ok(()))) } else { deny(ErrorKind::Conflict, closed(state)) };
+        }
+        if !reply.roles.contains(&gate.approvers.role) {
+            return deny(ErrorKind::Denied, format!("gate `{}` asks for the role `{}`", state.id, gate.approvers.role));
+        }
+        if gate.approvers.not_by.contains(&reply.by) {
+            return deny(ErrorKind::Denied, format!("`{}` may not answer gate `{}`", reply.by, state.id));
+        }
+        if reply.digest != gate.digest {
+            return deny(ErrorKind::Conflict, format!("gate `{}` asks about something else now; look again", state.id));
+        }
+        if self.shared.ports.clock.now().wall >= gate.expires {
+            return deny(ErrorKind::Late, format!("gate `{}` expired at {}", state.id, gate.expires));
+        }
+        Ok(None)
+    }
+
+    /// Asks for a run to end. Whatever it has sent already comes to its outcome all the same.
+    ///
+    /// # Errors
+    /// As `Journal::append`.
+    pub async fn cancel(&self, run: RunId, by: PrincipalId, reason: String) -> Result<(), Failure> {
+        let record = Record::CancelAsked(CancelAsked { run, reason });
+        self.shared.append(vec![Draft::new(by, record).of_run(run)], Expect::Anything).await.map(drop)
+    }
+
+    /// Waits until everything that is durable now has been folded.
+    pub async fn catch_up(&self) {
+        self.shared.catch_up().await;
+    }
+
+    /// The gates that wait.
+    pub fn open_gates(&self) -> Vec<GateState> {
+        self.shared.progress().open_gates().into_iter().cloned().collect()
+    }
+}
+
+fn closed(state: &GateState) -> String {
+    let by = state.answer.as_ref().and_then(|(_, by)| by.as_ref());
+    let by = by.map_or("time".to_owned(), ToString::to_string);
+    format!("gate `{}` was closed by {by} already", state.id)
+}
+
+/// One gate closes once: the answer guards the gate's own key.
+fn answered(shared: &Shared, state: &GateState, answer: Answer, by: Option<PrincipalId>, note: &str) -> Draft {
+    let record = Record::GateAnswered(GateAnswered {
+        effect: state.effect,
+        gate: state.id,
+        answer,
+        by: by.clone(),
+        digest: state.gate.digest,
+        note: note.to_owned(),
+    });
+    let principal = by.unwrap_or_else(|| shared.settings.agent.clone());
+    Draft::new(principal, record)
+        .of_run(state.effect.run)
+        .caused_by(state.id.0)
+        .touching(format!("gate/{}", state.id))
+}
+
+/// Refuses a gate that nobody answered in time; does nothing where somebody has.
+pub(crate) async fn expire(shared: &Shared, gate: GateId) -> Result<(), Failure> {
+    let Some(state) = shared.progress().gate(gate).filter(|g| g.answer.is_none()).cloned() else { return Ok(()) };
+    let since = shared.progress().folded();
+    let draft = answered(shared, &state, Answer::Refuse, None, "nobody answered in time");
+    match shared.append(vec![draft], Expect::Untouched { since }).await {
+        Err(failure) if failure.kind() == ErrorKind::Conflict => Ok(()),
+        other => other.map(drop),
+    }
+}

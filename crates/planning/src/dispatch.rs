@@ -1,0 +1,321 @@
+//! The one async part of the room: it follows the log, folds it, and carries out what the fold asks.
+//!
+//! Everything it learns it writes to the log, and learns again by following it; so a restart is the same as going on.
+//! Does not know any room behind the ports.
+//!
+//! ```text
+//! journal --follow--> fold (actuator keys, progress, engine) --effects--> tasks --append--> journal
+//!                       └ timers: waits and gates that expire ──────────────┘
+//! ```
+
+mod act;
+mod ask;
+mod draft;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use serde_json::Value;
+use sinew_contract::{
+    Actuator, Appended, Approvers, Clock, Digest, Draft, EffectId, Entry, ErrorKind, Expect, Failure, GateId, Journal,
+    Model, Policy, PrincipalId, Recall, Record, Seq, Timestamp,
+};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::engine::Engine;
+use crate::playbook::Playbook;
+use crate::{ActAsk, Effect, Progress};
+
+/// How many entries one fold takes at a time.
+const FOLD_BATCH: usize = 256;
+/// Commands on their way at the same time; more wait their turn. 64: a small shop's back end, not a load test of it.
+const COMMANDS_MAX: usize = 64;
+/// Runs that wait for their first entry; when full, the loop waits, and with it whoever announces events.
+const STARTS_MAX: usize = 1024;
+
+/// The ports that the dispatcher asks.
+#[derive(Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The log.
+    pub journal: Arc<dyn Journal>,
+    /// What the log means.
+    pub recall: Arc<dyn Recall>,
+    /// Questions.
+    pub model: Arc<dyn Model>,
+    /// May it.
+    pub policy: Arc<dyn Policy>,
+    /// The last hop.
+    pub actuator: Arc<dyn Actuator>,
+}
+
+/// What a deployment says about all of its runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The agent on whose behalf playbooks act.
+    pub agent: PrincipalId,
+    /// Who answers when policy asks a person and the playbook names nobody.
+    pub approvers: Approvers,
+    /// How long such a gate waits before it is refused.
+    pub gate_life: std::time::Duration,
+    /// Digest of the deployment, pinned by each run.
+    pub catalogue: Digest,
+}
+
+/// What tasks and the desk share with the loop.
+pub(crate) struct Shared {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+    progress: RwLock<Progress>,
+    folded: watch::Sender<Seq>,
+    sending: Semaphore,
+}
+
+impl Shared {
+    /// The progress, to look at; never held over an await.
+    pub(crate) fn progress(&self) -> RwLockReadGuard<'_, Progress> {
+        self.progress.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) async fn append(&self, drafts: Vec<Draft>, expect: Expect) -> Result<Appended, Failure> {
+        self.ports.journal.append(drafts, expect).await
+    }
+
+    /// Waits until the loop has folded all that is durable now, so that a second look sees what refused the first.
+    pub(crate) async fn catch_up(&self) {
+        let tail = self.ports.journal.tail().seq;
+        // The sender lives in `self`, so the wait cannot end by its loss.
+        let _ = self.folded.subscribe().wait_for(|seq| *seq >= tail).await;
+    }
+}
+
+/// Waits and gates, the earliest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Timer(EffectId),
+    Gate(GateId),
+}
+
+/// The dispatcher. One per log.
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    engine: Engine,
+    acts: HashMap<EffectId, Arc<ActAsk>>,
+    due: BinaryHeap<Reverse<(Timestamp, Due)>>,
+    tasks: JoinSet<Result<(), Failure>>,
+    starter: mpsc::Sender<Draft>,
+    next: Seq,
+}
+
+impl Dispatcher {
+    /// Makes a dispatcher over an engine that has folded nothing yet.
+    pub fn new(ports: Ports, settings: Settings, engine: Engine) -> Self {
+        let shared = Shared {
+            ports,
+            settings,
+            progress: RwLock::default(),
+            folded: watch::Sender::new(Seq::ZERO),
+            sending: Semaphore::new(COMMANDS_MAX),
+        };
+        let shared = Arc::new(shared);
+        let (starter, drafts) = mpsc::channel(STARTS_MAX);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(start_all(Arc::clone(&shared), drafts));
+        let next = Seq::ZERO.next();
+        Self {
+            shared,
+            engine,
+            acts: HashMap::new(),
+            due: BinaryHeap::new(),
+            tasks,
+            starter,
+            next,
+        }
+    }
+
+    /// Where people answer gates and cancel runs.
+    pub fn desk(&self) -> crate::Desk {
+        crate::Desk::new(Arc::clone(&self.shared))
+    }
+
+    /// Follows the log up to its present end without doing anything, then asks again whatever has no answer yet.
+    ///
+    /// # Errors
+    /// `Broken` where the log cannot be read.
+    pub async fn recover(&mut self) -> Result<(), Failure> {
+        loop {
+            let entries = self.shared.ports.journal.read(self.next, FOLD_BATCH)?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in &entries {
+                self.fold(entry);
+            }
+            tokio::task::yield_now().await;
+        }
+        self.resume().await
+    }
+
+    /// Asks again, after a refold, whatever the log shows no answer to.
+    async fn resume(&mut self) -> Result<(), Failure> {
+        let starts = self.engine.unstarted();
+        let pending = self.engine.pending();
+        info!(starts = starts.len(), questions = pending.len(), "resumed");
+        for (event, playbook, input) in starts {
+            let entries = self.shared.ports.journal.read(event, 1)?;
+            if let Some(entry) = entries.first() {
+                self.start(entry, &playbook, input).await?;
+            }
+        }
+        let asked: HashSet<_> = pending.iter().filter_map(Effect::id).collect();
+        self.launch(pending, None);
+        let left = self.shared.progress().unsettled();
+        for sent in left.into_iter().filter(|sent| !asked.contains(&sent.command.effect)) {
+            let path = act::Path::orphan(Arc::clone(&self.shared), sent.command.clone());
+            self.tasks.spawn(path.settle_only(sent));
+        }
+        Ok(())
+    }
+
+    /// Runs until `stop` says so or the log breaks.
+    ///
+    /// # Errors
+    /// Whatever kept a task from writing to the log: nothing can go on without it.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        let mut follower = self.shared.ports.journal.follow(self.next);
+        let clock = Arc::clone(&self.shared.ports.clock);
+        loop {
+            let due = self.due.peek().map_or(Timestamp(i64::MAX), |Reverse((at, _))| *at);
+            // Cancel safe: `next` and `sleep_until` say so, the others are tokio's own.
+            tokio::select! {
+                batch = follower.next(FOLD_BATCH) => self.advance(&batch?).await?,
+                () = clock.sleep_until(due) => self.fire(clock.now().wall),
+                Some(ended) = self.tasks.join_next() => ended.map_err(crashed)??,
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            }
+        }
+    }
+
+    /// Folds a batch and launches what it asks.
+    async fn advance(&mut self, batch: &[Arc<Entry>]) -> Result<(), Failure> {
+        for entry in batch {
+            let effects = self.fold(entry);
+            for (playbook, input) in self.engine.starts(entry) {
+                self.start(entry, &playbook, input).await?;
+            }
+            self.launch(effects, Some(entry.seq()));
+            if let Record::GateAnswered(answered) = &entry.record {
+                self.wake(answered.effect);
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds one entry everywhere. No I/O: live and in recovery it is the same.
+    fn fold(&mut self, entry: &Arc<Entry>) -> Vec<Effect> {
+        self.next = entry.seq().next();
+        self.shared.ports.actuator.observe(entry);
+        let effects = self.engine.apply(entry);
+        self.shared.progress.write().unwrap_or_else(PoisonError::into_inner).apply(entry);
+        self.schedule(entry);
+        self.shared.folded.send_replace(entry.seq());
+        effects
+    }
+
+    /// Notes when something falls due; what was answered by then is found out when it does.
+    fn schedule(&mut self, entry: &Entry) {
+        match &entry.record {
+            Record::GateOpened(opened) => {
+                self.due.push(Reverse((opened.gate.expires, Due::Gate(GateId(entry.seq())))));
+            }
+            Record::TimerSet(timer) => self.due.push(Reverse((timer.due, Due::Timer(timer.effect)))),
+            Record::Concluded(concluded) if concluded.last => {
+                self.acts.remove(&concluded.effect);
+            }
+            _ => {}
+        }
+    }
+
+    /// Hands the first entry of a run to the starter, which journals starts in the order of their events.
+    async fn start(&mut self, entry: &Entry, playbook: &Playbook, input: Value) -> Result<(), Failure> {
+        let Record::Event(event) = &entry.record else { return Ok(()) };
+        let draft = draft::run_started(&self.shared, entry, event, playbook, input);
+        self.starter.send(draft).await.map_err(|_| Failure::new(ErrorKind::Broken, "the starter of runs has ended"))
+    }
+
+    /// Splits what the fold asked into notes and the question or end that they ride with, and sets a task to each.
+    fn launch(&mut self, effects: Vec<Effect>, cause: Option<Seq>) {
+        let mut notes = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Note { run, cause, stepped } => {
+                    notes.push(draft::note(&self.shared, run, cause, stepped));
+                }
+                question => self.ask(question, std::mem::take(&mut notes), cause),
+            }
+        }
+        if !notes.is_empty() {
+            let shared = Arc::clone(&self.shared);
+            self.tasks.spawn(async move { shared.append(notes, Expect::Anything).await.map(drop) });
+        }
+    }
+
+    fn ask(&mut self, question: Effect, notes: Vec<Draft>, cause: Option<Seq>) {
+        if let Effect::Act(ask) = question {
+            let ask = Arc::new(*ask);
+            self.acts.insert(ask.wish.effect, Arc::clone(&ask));
+            self.act(ask, notes, cause);
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move { ask::carry_out(&shared, question, notes, cause).await });
+    }
+
+    fn act(&mut self, ask: Arc<ActAsk>, notes: Vec<Draft>, cause: Option<Seq>) {
+        let path = act::Path::new(Arc::clone(&self.shared), ask, notes, cause);
+        self.tasks.spawn(path.walk());
+    }
+
+    /// A person has answered: the wish behind the gate goes on.
+    fn wake(&mut self, effect: EffectId) {
+        if let Some(ask) = self.acts.get(&effect).map(Arc::clone) {
+            self.act(ask, Vec::new(), None);
+        }
+    }
+
+    /// Journals what has fallen due and is still open.
+    fn fire(&mut self, now: Timestamp) {
+        while let Some(Reverse((at, due))) = self.due.peek().copied()
+            && at <= now
+        {
+            self.due.pop();
+            let shared = Arc::clone(&self.shared);
+            match due {
+                Due::Timer(effect) if shared.progress().timer(effect).is_some() => {
+                    self.tasks.spawn(async move { ask::fire(&shared, effect).await });
+                }
+                Due::Gate(gate) => {
+                    self.tasks.spawn(async move { crate::desk::expire(&shared, gate).await });
+                }
+                Due::Timer(_) => {}
+            }
+        }
+    }
+}
+
+/// Journals the first entries of runs, in order, as many at once as wait.
+async fn start_all(shared: Arc<Shared>, mut drafts: mpsc::Receiver<Draft>) -> Result<(), Failure> {
+    let mut batch = Vec::new();
+    while drafts.recv_many(&mut batch, FOLD_BATCH).await > 0 {
+        shared.append(std::mem::take(&mut batch), Expect::Anything).await?;
+    }
+    Ok(())
+}
+
+fn crashed(error: tokio::task::JoinError) -> Failure {
+    Failure::new(ErrorKind::Broken, "a task of the dispatcher crashed").caused_by(error)
+}

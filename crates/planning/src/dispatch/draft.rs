@@ -1,0 +1,43 @@
+//! The drafts that the dispatcher writes, each in one place.
+//!
+//! Does not know when they are written; see `act` and `ask`.
+
+use serde_json::Value;
+use sinew_contract::{Cause, Draft, Entry, Event, OfRun, Record, RunId, RunStarted, Seq, Stepped};
+
+use super::Shared;
+use crate::engine::ENGINE_VERSION;
+use crate::playbook::Playbook;
+
+/// The first entry of a run. Its guarded key makes it the only one for this event and playbook.
+pub(super) fn run_started(shared: &Shared, entry: &Entry, event: &Event, playbook: &Playbook, input: Value) -> Draft {
+    let record = Record::RunStarted(RunStarted {
+        playbook: playbook.name().clone(),
+        version: playbook.version().to_owned(),
+        digest: playbook.digest(),
+        engine: ENGINE_VERSION,
+        policy: shared.ports.policy.digest(),
+        catalogue: shared.settings.catalogue,
+        trigger: Some(entry.seq()),
+        input,
+    });
+    let mut draft = Draft::new(shared.settings.agent.clone(), record)
+        .caused_by(entry.seq())
+        .touching(format!("start/{}/{}", entry.seq(), playbook.name()));
+    draft.run = OfRun::Starts;
+    draft.scope = entry.header.scope.clone();
+    draft.observed = Some(event.time);
+    draft
+}
+
+/// A passed task.
+pub(super) fn note(shared: &Shared, run: RunId, cause: Seq, stepped: Stepped) -> Draft {
+    of_run(shared, run, Some(cause), Record::Stepped(stepped))
+}
+
+/// Any record of a run; without a known cause, the run's own first entry is the cause.
+pub(super) fn of_run(shared: &Shared, run: RunId, cause: Option<Seq>, record: Record) -> Draft {
+    let mut draft = Draft::new(shared.settings.agent.clone(), record).of_run(run);
+    draft.cause = Cause::Entry(cause.unwrap_or(run.seq));
+    draft
+}
