@@ -1,1 +1,18 @@
-//! The ground: canonical JSON, digests, labels, jq in the pure profile, schema check.
+//! The ground: values. Canonical JSON, digests, strict reading, jq in the pure profile, schema checks, places in texts.
+//!
+//! Everything here is a plain function of its arguments: no clock, disk, net, environment or random source.
+
+mod canonical;
+mod digest;
+mod error;
+mod fill;
+mod jq;
+pub mod json;
+mod schema;
+
+pub use canonical::canonical;
+pub use digest::{digest, digest_of, digest_value};
+pub use error::ExprError;
+pub use fill::{fill, fill_uri, places};
+pub use jq::{Profile, Program};
+pub use schema::{Schema, SchemaFinding};

@@ -1,0 +1,136 @@
+//! The functions that exist here: the library's, without those that touch clock, zone, environment, process or log.
+//!
+//! Does not know profiles. Loops count their steps, so that every program ends.
+
+use std::collections::BTreeSet;
+
+use jaq_core::box_iter::box_once;
+use jaq_core::load::{
+    self,
+    parse::{Def, Term},
+};
+use jaq_core::native::{Fun, bome, run, v};
+use jaq_core::{Ctx, Cv, Error, Exn, RunPtr, ValXs};
+use jaq_json::Val;
+use jaq_std::ValT as _;
+
+use super::{Pure, profile, value};
+
+/// Natives that we leave out or replace.
+const NATIVES_OUT: &[&str] = &["halt", "range", "fromjson", "env", "now", "localtime", "strflocaltime"];
+
+/// Definitions that write to the log or end the process.
+const DEFS_OUT: &[&str] = &["stderr", "debug", "halt", "halt_error"];
+
+/// Ours instead of the library's: loops that count. `_tick` is the identity and stops the program when no steps are left.
+const DEFS_OURS: &str = r"
+def repeat(f): def rec: _tick | (f, rec); rec;
+def recurse(f): def rec: _tick | (., (f | rec)); rec;
+def while(cond; update): def rec: _tick | if cond then ., (update | rec) else empty end; rec;
+def until(cond; update): def rec: _tick | if cond then . else update | rec end; rec;
+";
+
+/// What the reference implementation has and the library has not.
+const DEFS_MORE: &str = r"
+def trimstr($s): ltrimstr($s) | rtrimstr($s);
+def toarray: if isarray then . else [.] end;
+";
+
+/// All definitions that a program may call, each after those that it calls.
+pub(super) fn defs() -> Vec<Def<&'static str>> {
+    let ours = load::parse(DEFS_OURS, |p| p.defs()).expect("invariant: our own definitions parse");
+    let more = load::parse(DEFS_MORE, |p| p.defs()).expect("invariant: our own definitions parse");
+    let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let replaced = |def: Def<&'static str>| {
+        let same = |our: &&Def<&str>| our.name == def.name && our.args.len() == def.args.len();
+        ours.iter().find(same).cloned().unwrap_or(def)
+    };
+    let kept = theirs.filter(|def| !DEFS_OUT.contains(&def.name)).map(replaced).chain(more);
+    callable(kept)
+}
+
+/// Keeps the definitions whose every call exists: the library defines more than its small build has natives for.
+fn callable(defs: impl Iterator<Item = Def<&'static str>>) -> Vec<Def<&'static str>> {
+    let mut known: BTreeSet<_> = funs().into_iter().map(|(name, args, _)| (name, args.len())).collect();
+    let mut kept = Vec::new();
+    for def in defs {
+        let mut local = vec![(def.name, def.args.len())];
+        local.extend(def.args.iter().map(|arg| (*arg, 0)));
+        if all_known(&def.body, &known, &local) {
+            known.insert((def.name, def.args.len()));
+            kept.push(def);
+        }
+    }
+    kept
+}
+
+type Signature = (&'static str, usize);
+
+fn all_known(term: &Term<&'static str>, known: &BTreeSet<Signature>, local: &[Signature]) -> bool {
+    let mut local = local.to_vec();
+    if let Term::Def(defs, _) = term {
+        for def in defs {
+            local.push((def.name, def.args.len()));
+            local.extend(def.args.iter().map(|arg| (*arg, 0)));
+        }
+    }
+    let call = match term {
+        Term::Call(name, args) => Some((*name, args.len())),
+        Term::Str(Some(format), _) => Some((*format, 0)),
+        _ => None,
+    };
+    let here = call.is_none_or(|call| known.contains(&call) || local.contains(&call));
+    here && profile::children(term).into_iter().all(|child| all_known(child, known, &local))
+}
+
+/// All natives that a program may call.
+pub(super) fn funs() -> Vec<Fun<Pure>> {
+    let theirs = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_json::funs());
+    let tick: RunPtr<Pure> = |cv| box_once(spend(&cv.0).map(|()| cv.1));
+    let ours = [
+        run::<Pure>(("_tick", v(0), tick)),
+        run::<Pure>(("range", v(3), range)),
+        run::<Pure>(("fromjson", v(0), fromjson)),
+    ];
+    theirs.filter(|(name, ..)| !NATIVES_OUT.contains(name)).chain(ours).collect()
+}
+
+/// Takes one step; with none left, stops the program in a way that no `try` catches.
+fn spend<'a>(ctx: &Ctx<'_, Pure>) -> Result<(), Exn<'a, Val>> {
+    let steps_left = ctx.data().steps_left;
+    steps_left.set(steps_left.get().saturating_sub(1));
+    if steps_left.get() == 0 { Err(Exn::halt(0)) } else { Ok(()) }
+}
+
+/// `range($from; $upto; $by)` as the library has it, with each number counted as a step.
+fn range<'a>(mut cv: Cv<'a, Pure>) -> ValXs<'a, Val> {
+    let (by, upto, from) = (cv.0.pop_var(), cv.0.pop_var(), cv.0.pop_var());
+    let zero = Val::from(0usize);
+    let mut next = Some(from);
+    Box::new(std::iter::from_fn(move || {
+        let here = next.take()?;
+        let more = if by > zero {
+            here < upto
+        } else if by < zero {
+            here > upto
+        } else {
+            here != upto
+        };
+        if !more {
+            return None;
+        }
+        if let Err(stop) = spend(&cv.0) {
+            return Some(Err(stop));
+        }
+        next = (here.clone() + by.clone()).ok();
+        Some(Ok(here))
+    }))
+}
+
+/// `fromjson` with a bound on nesting: the library's would overflow the stack on a long row of brackets.
+fn fromjson<'a>(cv: Cv<'a, Pure>) -> ValXs<'a, Val> {
+    let text = cv.1.as_utf8_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let parsed = text.ok_or_else(|| Error::typ(cv.1.clone(), "string"));
+    let parsed = parsed.and_then(|text| crate::json::parse_strict(text).map_err(Error::str));
+    bome(parsed.map(|json| value::from_json(&json)))
+}
