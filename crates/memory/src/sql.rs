@@ -1,0 +1,28 @@
+//! Read-only SQL for people and scripts (`sinew sql`): what it gives, and its limits.
+//!
+//! The tables are documented in `store/sqlite/0001_create_tables.sql`. Does not know how the limits are kept.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// At most so many rows; more are cut off and `truncated` says so.
+pub const ROWS_MAX: usize = 10_000;
+/// At most so much text and bytes in one answer, about.
+pub const BYTES_MAX: usize = 16 << 20;
+/// At most so long.
+pub const TIME_MAX: Duration = Duration::from_secs(5);
+/// The longest query text, in bytes.
+pub const TEXT_MAX: i32 = 64 << 10;
+
+/// The answer to a query.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Table {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// One array per row: null, integer, real, text; blobs as lower-case hex.
+    pub rows: Vec<Vec<Value>>,
+    /// There were more rows than `ROWS_MAX`, or more bytes than `BYTES_MAX`.
+    pub truncated: bool,
+}
