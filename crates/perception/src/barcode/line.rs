@@ -1,0 +1,179 @@
+//! Straight lines across a picture, at any angle, as rows of grey and of black and white.
+//!
+//! Knows geometry and thresholds, no symbology.
+
+use rxing::Binarizer;
+use rxing::Luma8LuminanceSource;
+use rxing::common::{BitArray, GlobalHistogramBinarizer};
+
+use crate::picture::Picture;
+
+/// Greys along a straight line, and where in the picture each of them lies.
+pub(super) struct Line {
+    origin: [f32; 2],
+    step: [f32; 2],
+    luma: Vec<u8>,
+}
+
+impl Line {
+    /// The point of the picture at sample `at`.
+    pub(super) fn point(&self, at: f32) -> [f32; 2] {
+        [self.origin[0] + self.step[0] * at, self.origin[1] + self.step[1] * at]
+    }
+
+    /// How many samples.
+    pub(super) fn len(&self) -> usize {
+        self.luma.len()
+    }
+
+    /// Black where darker than the valley of this line's own histogram, lightly sharpened: the engine's rule.
+    pub(super) fn binarised_by_histogram(&self) -> Option<BitArray> {
+        let width = u32::try_from(self.luma.len()).ok()?;
+        let source = Luma8LuminanceSource::new(self.luma.clone(), width, 1).ok()?;
+        let binarizer = GlobalHistogramBinarizer::new(source);
+        binarizer.get_black_row(0).ok().map(std::borrow::Cow::into_owned)
+    }
+
+    /// Black where darker than the middle between the extremes nearby: follows shadows, glare and blur.
+    pub(super) fn binarised_locally(&self, reach: usize) -> BitArray {
+        let mut bits = BitArray::with_size(self.luma.len());
+        let (low, high) = (extremes(&self.luma, reach, u8::min), extremes(&self.luma, reach, u8::max));
+        for (i, ((value, low), high)) in self.luma.iter().zip(low).zip(high).enumerate() {
+            // 24: below this contrast there is paper, not bars.
+            let middle = (u16::from(low) + u16::from(high)) / 2;
+            if high.saturating_sub(low) >= 24 && u16::from(*value) < middle {
+                bits.set(i);
+            }
+        }
+        bits
+    }
+}
+
+/// For each place the extreme (least or greatest) of the values at most `reach` away, in blocks of `reach`.
+fn extremes(values: &[u8], reach: usize, pick: fn(u8, u8) -> u8) -> Vec<u8> {
+    let blocks: Vec<u8> = values.chunks(reach.max(1)).filter_map(|c| c.iter().copied().reduce(pick)).collect();
+    let around = |block: usize| {
+        let from = block.saturating_sub(1);
+        blocks.iter().skip(from).take(block + 2 - from).copied().reduce(pick).unwrap_or(0)
+    };
+    let wide: Vec<u8> = (0..blocks.len()).map(around).collect();
+    (0..values.len()).filter_map(|i| wide.get(i / reach.max(1)).copied()).collect()
+}
+
+/// How a picture is ruled with lines.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ruling {
+    /// Direction in degrees, clockwise from left to right.
+    pub(super) degrees: f32,
+    /// Pixels between neighbouring lines.
+    pub(super) spacing: f32,
+    /// Pixels between samples of one line.
+    pub(super) step: f32,
+    /// How many parallel lines, one pixel apart, are averaged into one.
+    pub(super) thickness: u8,
+}
+
+/// Rules `picture` with parallel lines, from the middle outward.
+pub(super) fn ruled<'a>(picture: &'a Picture, ruling: Ruling) -> impl Iterator<Item = Line> + 'a {
+    let (sin, cos) = ruling.degrees.to_radians().sin_cos();
+    let half = [picture.width() as f32 / 2.0, picture.height() as f32 / 2.0];
+    let reach = half[0] * sin.abs() + half[1] * cos.abs();
+    let count = (reach / ruling.spacing) as i32;
+    (0..=2 * count).filter_map(move |n| {
+        let offset = ((n + 1) / 2) as f32 * ruling.spacing * if n % 2 == 0 { 1.0 } else { -1.0 };
+        let through = [half[0] - sin * offset, half[1] + cos * offset];
+        sample(picture, through, [cos, sin], ruling)
+    })
+}
+
+fn sample(picture: &Picture, through: [f32; 2], direction: [f32; 2], ruling: Ruling) -> Option<Line> {
+    let (from, to) = clip(picture, through, direction)?;
+    let count = ((to - from) / ruling.step) as usize;
+    // 64: no linear code that can be told from noise is narrower than this.
+    if count < 64 {
+        return None;
+    }
+    let origin = [through[0] + direction[0] * from, through[1] + direction[1] * from];
+    let step = direction.map(|d| d * ruling.step);
+    let line = Line { origin, step, luma: Vec::new() };
+    let aside = [-direction[1], direction[0]];
+    let luma = (0..count).map(|i| thick_point(picture, line.point(i as f32), aside, ruling.thickness)).collect();
+    Some(Line { luma, ..line })
+}
+
+fn thick_point(picture: &Picture, at: [f32; 2], aside: [f32; 2], thickness: u8) -> u8 {
+    let middle = f32::from(thickness.saturating_sub(1)) / 2.0;
+    let sum: f32 = (0..thickness)
+        .map(|n| f32::from(n) - middle)
+        .map(|by| bilinear(picture, at[0] + aside[0] * by, at[1] + aside[1] * by))
+        .sum();
+    (sum / f32::from(thickness.max(1)) + 0.5) as u8
+}
+
+/// The part of the line that lies in the picture, as distances from `through`.
+fn clip(picture: &Picture, through: [f32; 2], direction: [f32; 2]) -> Option<(f32, f32)> {
+    let (mut from, mut to) = (f32::MIN, f32::MAX);
+    for ((at, d), size) in through.into_iter().zip(direction).zip([picture.width(), picture.height()]) {
+        let end = size.saturating_sub(1) as f32;
+        if d.abs() < 1e-6 {
+            if at < 0.0 || at > end {
+                return None;
+            }
+            continue;
+        }
+        let (a, b) = ((0.0 - at) / d, (end - at) / d);
+        from = from.max(a.min(b));
+        to = to.min(a.max(b));
+    }
+    (to > from).then_some((from, to))
+}
+
+/// The grey between four pixels; outside the picture its edge goes on.
+fn bilinear(picture: &Picture, x: f32, y: f32) -> f32 {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let (x, y) = (x.clamp(0.0, (width - 1) as f32), y.clamp(0.0, (height - 1) as f32));
+    let (left, top) = (x as usize, y as usize);
+    let (fx, fy) = (x - left as f32, y - top as f32);
+    let (right, bottom) = ((left + 1).min(width - 1), (top + 1).min(height - 1));
+    let at = |x: usize, y: usize| picture.luma().get(y * width + x).map_or(255.0, |v| f32::from(*v));
+    let upper = at(left, top) * (1.0 - fx) + at(right, top) * fx;
+    let lower = at(left, bottom) * (1.0 - fx) + at(right, bottom) * fx;
+    upper * (1.0 - fy) + lower * fy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slope() -> Picture {
+        let luma = (0..100u32).flat_map(|y| (0..200u32).map(move |x| ((x + y) / 2) as u8)).collect();
+        Picture::from_luma(200, 100, luma).expect("200 x 100")
+    }
+
+    #[test]
+    fn lines_at_any_angle_stay_in_the_picture_and_know_their_points() {
+        let picture = slope();
+        for degrees in [0.0, 13.0, 45.0, 90.0, 135.0] {
+            let ruling = Ruling { degrees, spacing: 7.0, step: 1.0, thickness: 1 };
+            let lines: Vec<Line> = ruled(&picture, ruling).collect();
+            assert!(lines.len() > 5, "{degrees}: {}", lines.len());
+            for line in &lines {
+                let [x, y] = line.point(line.len() as f32 - 1.0);
+                assert!((-0.5..200.0).contains(&x) && (-0.5..100.0).contains(&y), "{degrees}: {x}, {y}");
+                let expected = (x + y) / 2.0;
+                let last = f32::from(*line.luma.last().expect("not empty"));
+                assert!((last - expected).abs() <= 1.5, "{degrees}: {last} at {x}, {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_local_threshold_follows_a_shadow() {
+        // Bars of contrast 60 on paper that falls from 250 to 70.
+        let luma: Vec<u8> = (0..360u16).map(|i| (250 - i / 2 - if (i / 6) % 2 == 0 { 60 } else { 0 }) as u8).collect();
+        let line = Line { origin: [0.0, 0.0], step: [1.0, 0.0], luma };
+        let bits = line.binarised_locally(24);
+        let right = (0..360).filter(|i| bits.get(*i) == ((i / 6) % 2 == 0)).count();
+        assert!(right > 340, "{right} of 360");
+    }
+}

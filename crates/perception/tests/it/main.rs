@@ -1,0 +1,3 @@
+//! What the whole room answers: real photographs, when they are there.
+
+mod photographs;
