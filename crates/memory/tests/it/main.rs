@@ -1,0 +1,8 @@
+//! Memory from the outside: what is folded, what is answered, what happens to a file that does not fit.
+
+mod file;
+mod laws;
+mod recalling;
+mod sql;
+mod story;
+mod views;
