@@ -84,7 +84,10 @@ fn cover(playbook: &Playbook, problems: &mut Vec<Problem>) {
             problems.push(Problem {
                 rule: "undo-missing",
                 pointer: format!("{}/catch", task.pointer),
-                message: format!("`{}` does what can be undone and may err afterwards, but its catch undoes nothing", task.name),
+                message: format!(
+                    "`{}` does what can be undone and may err afterwards, but its catch undoes nothing",
+                    task.name
+                ),
                 fix: format!("add a task `call: compensate:1.0.0@default` with `scope: {}` to `catch.do`", task.name),
                 severity: Severity::Error,
             });

@@ -108,7 +108,10 @@ fn recall() -> (Value, Value) {
     let query = json!({ "type": "object", "additionalProperties": false, "minProperties": 1,
         "properties": { "subject": text, "about": text } });
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000 });
-    (json!(["store", "query"]), json!({ "store": { "type": "string", "minLength": 1 }, "query": query, "limit": limit }))
+    (
+        json!(["store", "query"]),
+        json!({ "store": { "type": "string", "minLength": 1 }, "query": query, "limit": limit }),
+    )
 }
 
 fn remember() -> (Value, Value) {

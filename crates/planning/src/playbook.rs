@@ -25,6 +25,7 @@ pub(crate) use duration::read_duration;
 pub(crate) use parts::{Backoff, Catch, ErrorFilter, ErrorText, EventFilter, Retry};
 pub(crate) use reader::{Problem, Reader};
 pub(crate) use template::{Expr, Template, Vars};
+pub(crate) use uses::Uses;
 
 /// An Open Workflow DSL 1.0 document that passed the validator.
 #[derive(Debug)]

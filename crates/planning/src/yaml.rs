@@ -58,7 +58,12 @@ pub(crate) fn parse(text: &str) -> Result<Document, YamlError> {
     let start = Place { line: 1, column: 1 };
     if text.len() > TEXT_MAX {
         let message = format!("the text has {} bytes; at most {TEXT_MAX} are read", text.len());
-        return Err(YamlError { place: start, pointer: String::new(), message, fix: "split it into several playbooks" });
+        return Err(YamlError {
+            place: start,
+            pointer: String::new(),
+            message,
+            fix: "split it into several playbooks",
+        });
     }
     let mut options = Options::default();
     options.flow_nesting_limit = DEPTH_MAX;

@@ -79,7 +79,11 @@ impl Reader<'_> {
         let (name, rest) = text.split_once(':').unwrap_or((text, ""));
         let (version, catalog) = rest.split_once('@').unwrap_or((rest, ""));
         if FUNCTIONS_LATER.contains(&name) {
-            self.not_enabled(pointer, &format!("function `{name}`"), "use infer, recall, remember, act, approve or compensate");
+            self.not_enabled(
+                pointer,
+                &format!("function `{name}`"),
+                "use infer, recall, remember, act, approve or compensate",
+            );
             return None;
         }
         let names: Vec<&str> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
@@ -105,7 +109,12 @@ impl Reader<'_> {
         let method = self.required(with, pointer, "method")?.as_str().unwrap_or_default().to_ascii_lowercase();
         if method != "get" {
             let fix = "describe it as a capability in `capabilities/` and call `act:1.0.0@default`";
-            self.wrong("http-method", &member(pointer, "method"), format!("`call: http` only looks; `{method}` acts"), fix);
+            self.wrong(
+                "http-method",
+                &member(pointer, "method"),
+                format!("`call: http` only looks; `{method}` acts"),
+                fix,
+            );
         }
         for name in ["body", "redirect"].into_iter().filter(|name| with.contains_key(*name)) {
             self.not_enabled(&member(pointer, name), &format!("`{name}`"), "remove it");
@@ -114,7 +123,11 @@ impl Reader<'_> {
             None | Some("content") => HttpOutput::Content,
             Some("response") => HttpOutput::Response,
             Some(other) => {
-                self.not_enabled(&member(pointer, "output"), &format!("output `{other}`"), "use `content` or `response`");
+                self.not_enabled(
+                    &member(pointer, "output"),
+                    &format!("output `{other}`"),
+                    "use `content` or `response`",
+                );
                 HttpOutput::Content
             }
         };
@@ -130,7 +143,11 @@ impl Reader<'_> {
         if let Some(object) = endpoint.as_object() {
             self.only(object, &at, &["uri", "authentication"]);
             if object.contains_key("authentication") {
-                self.not_enabled(&member(&at, "authentication"), "authentication in a playbook", "give the device its credentials");
+                self.not_enabled(
+                    &member(&at, "authentication"),
+                    "authentication in a playbook",
+                    "give the device its credentials",
+                );
             }
             endpoint = self.required(object, &at, "uri")?;
             at = member(&at, "uri");
@@ -173,8 +190,20 @@ impl Reader<'_> {
         let known = self.known;
         match function {
             Function::Infer => {
-                self.one_of(with, pointer, "rules", "decision table", &known.rules.iter().map(String::as_str).collect::<Vec<_>>());
-                self.one_of(with, pointer, "template", "template", &known.templates.iter().map(String::as_str).collect::<Vec<_>>());
+                self.one_of(
+                    with,
+                    pointer,
+                    "rules",
+                    "decision table",
+                    &known.rules.iter().map(String::as_str).collect::<Vec<_>>(),
+                );
+                self.one_of(
+                    with,
+                    pointer,
+                    "template",
+                    "template",
+                    &known.templates.iter().map(String::as_str).collect::<Vec<_>>(),
+                );
                 if let Some(schema) = with.get("schema") {
                     self.json_schema(schema, &member(pointer, "schema"));
                 }
@@ -257,7 +286,12 @@ impl Reader<'_> {
             None if irreversible || known.class == Class::Pure => None,
             None => {
                 let message = format!("nothing undoes `{capability}`, and the act does not say that nothing can");
-                self.wrong("effect", pointer, message, "add `irreversible: true`, or `compensate: { capability, argsFrom }`");
+                self.wrong(
+                    "effect",
+                    pointer,
+                    message,
+                    "add `irreversible: true`, or `compensate: { capability, argsFrom }`",
+                );
                 None
             }
         }

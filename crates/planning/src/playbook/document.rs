@@ -71,7 +71,9 @@ fn read_use(root: &Map<String, Value>, reader: &mut Reader<'_>) {
         match name.as_str() {
             "retries" => reader.retries = named.clone(),
             "errors" => reader.errors = named.clone(),
-            other => reader.not_enabled(&at, &format!("`use.{other}`"), "remove it; `retries` and `errors` may be used"),
+            other => {
+                reader.not_enabled(&at, &format!("`use.{other}`"), "remove it; `retries` and `errors` may be used")
+            }
         }
     }
 }
@@ -80,7 +82,11 @@ fn read_use(root: &Map<String, Value>, reader: &mut Reader<'_>) {
 fn schedule(value: &Value, reader: &mut Reader<'_>) -> Vec<EventFilter> {
     let Some(schedule) = reader.object(value, "/schedule", "schedule") else { return Vec::new() };
     for name in schedule.keys().filter(|name| *name != "on") {
-        reader.not_enabled(&member("/schedule", name), &format!("`schedule.{name}`"), "start it on an event, with `on`");
+        reader.not_enabled(
+            &member("/schedule", name),
+            &format!("`schedule.{name}`"),
+            "start it on an event, with `on`",
+        );
     }
     let Some(on) = schedule.get("on").and_then(|on| reader.object(on, "/schedule/on", "on")) else { return Vec::new() };
     reader.only(on, "/schedule/on", &["one", "any", "all"]);

@@ -63,9 +63,8 @@ pub(crate) struct ErrorFilter {
 impl ErrorFilter {
     /// Says whether an error passes.
     pub fn matches(&self, fault: &Fault) -> bool {
-        let equal = |wanted: &Option<String>, found: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| Some(wanted) == found)
-        };
+        let equal =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == found);
         self.error_type.as_deref().is_none_or(|wanted| same_type(wanted, &fault.error_type))
             && self.status.is_none_or(|wanted| wanted == fault.status)
             && equal(&self.instance, fault.instance.as_deref())
@@ -129,14 +128,8 @@ mod tests {
     #[test]
     fn delays_grow_as_the_backoff_says_and_end_at_the_limit() {
         let secs = |n| SignedDuration::from_secs(n);
-        let retry = |backoff, count, within| Retry {
-            delay: secs(2),
-            backoff,
-            when: None,
-            except_when: None,
-            count,
-            within,
-        };
+        let retry =
+            |backoff, count, within| Retry { delay: secs(2), backoff, when: None, except_when: None, count, within };
         let cases = [
             (Backoff::Constant, None, None, 9, 0, Some(2)),
             (Backoff::Linear, None, None, 3, 0, Some(6)),
@@ -156,7 +149,8 @@ mod tests {
 
     #[test]
     fn an_event_passes_when_every_wanted_attribute_is_equal() {
-        let event = json!({ "type": "sinew.scan.v1", "source": "/devices/dock-1", "data": { "verdict": "read", "n": 1 } });
+        let event =
+            json!({ "type": "sinew.scan.v1", "source": "/devices/dock-1", "data": { "verdict": "read", "n": 1 } });
         let cases = [
             (json!({ "type": "sinew.scan.v1" }), true),
             (json!({ "type": "sinew.scan.v2" }), false),

@@ -181,7 +181,12 @@ impl<'k> Reader<'k> {
             Value::String(_) => Some(Template::Expr(Box::new(self.expr(value, pointer, spot)?))),
             Value::Object(_) => Some(self.template(value, pointer, spot)),
             _ => {
-                self.wrong("type", pointer, "it must be an expression or a mapping", "write `.` to pass it on as it is");
+                self.wrong(
+                    "type",
+                    pointer,
+                    "it must be an expression or a mapping",
+                    "write `.` to pass it on as it is",
+                );
                 None
             }
         }
@@ -278,7 +283,8 @@ mod tests {
     #[test]
     fn a_slip_of_the_pen_is_guessed_and_nothing_else() {
         let allowed = ["switch", "then", "export", "if"];
-        let cases = [("swich", Some("switch")), ("exprot", Some("export")), ("bananas", None), ("of", None), ("tehn", None)];
+        let cases =
+            [("swich", Some("switch")), ("exprot", Some("export")), ("bananas", None), ("of", None), ("tehn", None)];
         for (name, expected) in cases {
             let found = nearest(name, &allowed);
             if name != "tehn" {

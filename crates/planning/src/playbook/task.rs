@@ -85,13 +85,21 @@ impl Reader<'_> {
 
     fn task_timeout(&mut self, value: &Value, pointer: &str) {
         timeout(value, pointer, self);
-        self.not_enabled(pointer, "a timeout of one task", "set `timeout` of the whole playbook, or `expires` of an approval");
+        self.not_enabled(
+            pointer,
+            "a timeout of one task",
+            "set `timeout` of the whole playbook, or `expires` of an approval",
+        );
     }
 
     /// The one key that says what the task does.
     fn action_key(&mut self, task: &Map<String, Value>, pointer: &str) -> Option<&'static str> {
         if let Some(later) = LATER.iter().find(|name| task.contains_key(**name)) {
-            self.not_enabled(&member(pointer, later), &format!("task `{later}`"), "use do, set, switch, try, wait, raise or call");
+            self.not_enabled(
+                &member(pointer, later),
+                &format!("task `{later}`"),
+                "use do, set, switch, try, wait, raise or call",
+            );
             return None;
         }
         let found: Vec<_> = ACTIONS.iter().filter(|(key, _)| task.contains_key(*key)).collect();
@@ -124,7 +132,14 @@ impl Reader<'_> {
         }
     }
 
-    fn action(&mut self, name: &str, key: &str, task: &Map<String, Value>, pointer: &str, names: &[String]) -> Option<Action> {
+    fn action(
+        &mut self,
+        name: &str,
+        key: &str,
+        task: &Map<String, Value>,
+        pointer: &str,
+        names: &[String],
+    ) -> Option<Action> {
         let at = member(pointer, key);
         let value = task.get(key)?;
         match key {
@@ -294,7 +309,12 @@ impl Reader<'_> {
             Value::String(name) => match self.retries.get(name).cloned() {
                 Some(policy) => (policy, member("/use/retries", name)),
                 None => {
-                    self.wrong("reference", pointer, format!("there is no retry policy `{name}`"), "add it under `use.retries`");
+                    self.wrong(
+                        "reference",
+                        pointer,
+                        format!("there is no retry policy `{name}`"),
+                        "add it under `use.retries`",
+                    );
                     return None;
                 }
             },
@@ -346,7 +366,9 @@ impl Reader<'_> {
 
     fn duration(&mut self, owner: &Map<String, Value>, pointer: &str, name: &str) -> Option<jiff::SignedDuration> {
         let value = owner.get(name)?;
-        let wrong = |problem: String| self.wrong("duration", &member(pointer, name), problem, "write `{ seconds: 2 }` or `PT2S`");
+        let wrong = |problem: String| {
+            self.wrong("duration", &member(pointer, name), problem, "write `{ seconds: 2 }` or `PT2S`")
+        };
         read_duration(value).map_err(wrong).ok()
     }
 

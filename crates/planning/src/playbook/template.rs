@@ -12,8 +12,8 @@ use super::uses::{Uses, uses};
 
 /// The variables that an expression may look at, at one place and moment.
 pub(crate) trait Vars {
-    /// The value of a variable, named without its dollar.
-    fn var(&self, name: &str) -> Arc<Value>;
+    /// The value of a variable, named without its dollar; at least those parts of it that the expression looks at.
+    fn var(&self, name: &str, uses: &Uses) -> Arc<Value>;
 }
 
 /// A compiled expression.
@@ -37,7 +37,9 @@ impl Expr {
     pub fn compile(text: &str, legal: &[String]) -> Result<Self, ExprError> {
         let source = strip(text).unwrap_or(text).trim().to_owned();
         let uses = uses(&source);
-        if let Some((root, steps)) = as_path(&source).filter(|(root, _)| root.as_ref().is_none_or(|r| legal.contains(r))) {
+        if let Some((root, steps)) =
+            as_path(&source).filter(|(root, _)| root.as_ref().is_none_or(|r| legal.contains(r)))
+        {
             return Ok(Self { source, uses, run: How::Path { root, steps } });
         }
         let vars: Vec<String> = legal.iter().filter(|name| uses.vars.contains(*name)).cloned().collect();
@@ -53,11 +55,11 @@ impl Expr {
             How::Path { root: None, steps } if steps.is_empty() => Ok(Arc::clone(dot)),
             How::Path { root: None, steps } => self.walk(dot, steps),
             How::Path { root: Some(root), steps } => {
-                let value = vars.var(root);
+                let value = vars.var(root, &self.uses);
                 if steps.is_empty() { Ok(value) } else { self.walk(&value, steps) }
             }
             How::Jq { program, vars: names } => {
-                let values: Vec<Value> = names.iter().map(|name| Value::clone(&vars.var(name))).collect();
+                let values: Vec<Value> = names.iter().map(|name| Value::clone(&vars.var(name, &self.uses))).collect();
                 program.run(dot, &values).map(Arc::new)
             }
         }
@@ -82,11 +84,6 @@ impl Expr {
     /// What it looks at.
     pub const fn uses(&self) -> &Uses {
         &self.uses
-    }
-
-    /// The expression as it was written, without its `${ }`.
-    pub fn source(&self) -> &str {
-        &self.source
     }
 }
 
@@ -221,7 +218,7 @@ mod tests {
     struct Fixed;
 
     impl Vars for Fixed {
-        fn var(&self, name: &str) -> Arc<Value> {
+        fn var(&self, name: &str, _: &Uses) -> Arc<Value> {
             Arc::new(json!({ "name": name, "deep": { "n": 7 } }))
         }
     }

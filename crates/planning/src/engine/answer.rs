@@ -1,0 +1,244 @@
+//! From a journaled answer back into the run: what was asked has now an output, or an error.
+//!
+//! Does not know how the answer came about.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use sinew_contract::{Answer, Concluded, EffectId, Entry, Fault, GateAnswered, Label, Outcome, Record, Trust};
+
+use super::flow::Flow;
+use super::live::{DoneAct, Live, Moment, State};
+use super::step::Next;
+use crate::playbook::{Action, Call, Http, HttpOutput};
+use crate::{ActAsk, Effect, faults};
+
+/// What an answer did.
+pub(crate) enum Answered {
+    /// The run went on.
+    Taken,
+    /// It is about something that the run does not wait for any more, or that only the dispatcher waits for.
+    Ignored,
+    /// It cannot be an answer to what was asked.
+    Absurd(String),
+}
+
+impl Live {
+    /// Takes an answer and goes on until the next question or the end.
+    pub fn answer(&mut self, id: EffectId, entry: &Entry, now: Moment) -> Answered {
+        if id.step > self.steps {
+            return Answered::Absurd(format!("`{}` answers {id}, which was never asked", entry.record.kind()));
+        }
+        if self.waiting() != Some(id) {
+            return Answered::Ignored;
+        }
+        let Some(asked) =
+            self.queue.iter().find(|asked| asked.effect.id() == Some(id)).map(|asked| asked.effect.clone())
+        else {
+            return Answered::Ignored;
+        };
+        let next = match next_after(&asked, &entry.record, now) {
+            Ok(Some(next)) => next,
+            Ok(None) => return Answered::Ignored,
+            Err(problem) => return Answered::Absurd(problem),
+        };
+        self.take(id);
+        let next = next(self);
+        self.drive(next, now);
+        Answered::Taken
+    }
+
+    /// The innermost task waits no more.
+    fn go_on(&mut self, then: impl FnOnce(&mut Self) -> Result<Next, Fault>) -> Next {
+        if let Some(active) = self.active_mut() {
+            active.waiting = None;
+        }
+        then(self).unwrap_or_else(Next::Fault)
+    }
+
+    fn proposed(&mut self, answer: Result<sinew_contract::Proposal, Fault>) -> Result<Next, Fault> {
+        let proposal = answer?;
+        self.seen.proposed(&proposal);
+        Ok(Next::Done(Flow::new(proposal.value, proposal.label)))
+    }
+
+    fn recalled(&mut self, answer: Result<Value, Fault>) -> Result<Next, Fault> {
+        let items = answer?;
+        self.seen.recalled(&items);
+        Ok(Next::Done(Flow::new(items, Label::new("memory", Trust::Observed))))
+    }
+
+    fn timer_fired(&mut self) -> Next {
+        if let Some(active) = self.active_mut() {
+            active.waiting = None;
+        }
+        if let Some(next) = self.resume_try() {
+            return next;
+        }
+        match self.active() {
+            Some(active) => Next::Done(active.input.clone()),
+            None => Next::Fault(faults::runtime("a wait lost its place")),
+        }
+    }
+
+    fn gate_answered(
+        &mut self,
+        proposal: Option<(sinew_contract::CapabilityName, Value)>,
+        answered: &GateAnswered,
+        now: Moment,
+    ) -> Next {
+        let approved = answered.answer == Answer::Approve;
+        if let Some((capability, args)) = proposal.filter(|_| approved) {
+            self.approved.insert(answered.gate, (capability, Arc::new(args)));
+        }
+        let output = json!({
+            "decision": if approved { "approve" } else { "reject" },
+            "by": answered.by.as_ref().map(ToString::to_string),
+            "at": now.at.to_string(),
+            "note": answered.note,
+            "token": answered.gate.to_string(),
+        });
+        Next::Done(Flow::new(output, Label::new("person", Trust::Verified)))
+    }
+
+    fn concluded(&mut self, ask: &ActAsk, concluded: &Concluded, now: Moment) -> Result<Next, Fault> {
+        let playbook = Arc::clone(&self.playbook);
+        let task = self.active().map(|active| active.task);
+        let task = task.expect("invariant: who waits for an act stands at its task");
+        match &playbook.task(task).action {
+            Action::Http(http) => looked(http, ask, &concluded.outcome),
+            Action::Call(_) if matches!(self.active().map(|a| &a.state), Some(State::Undo(_))) => {
+                self.undone(&concluded.outcome, now)
+            }
+            Action::Call(call) => self.acted(call, task, ask, &concluded.outcome),
+            _ => Err(faults::runtime("an act answers a task that does not act")),
+        }
+    }
+
+    /// An act of the playbook itself.
+    fn acted(
+        &mut self,
+        call: &Call,
+        task: crate::playbook::TaskId,
+        ask: &ActAsk,
+        outcome: &Outcome,
+    ) -> Result<Next, Fault> {
+        let args = match self.active_mut().map(|active| std::mem::replace(&mut active.state, State::Plain)) {
+            Some(State::Act(args)) => args,
+            _ => Arc::new(ask.wish.args.clone()),
+        };
+        let (receipt, ours) = match outcome {
+            Outcome::Done { receipt, first } => (Some(receipt.clone()), first.is_none()),
+            Outcome::Unknown { .. } => (None, true),
+            Outcome::Refused { .. } | Outcome::Failed { .. } => (None, false),
+        };
+        if call.undo.is_some() && ours {
+            let tries = self.tries();
+            let (capability, key) = (ask.wish.capability.to_string(), ask.wish.key.clone());
+            let (args, receipt) = (Arc::clone(&args), receipt.clone());
+            self.remember_act(DoneAct {
+                effect: ask.wish.effect,
+                capability,
+                key,
+                task,
+                args,
+                receipt,
+                tries,
+                undone: false,
+            });
+        }
+        if let Some(fault) = faults::of_outcome(outcome) {
+            return Err(fault);
+        }
+        let mut output = Map::new();
+        output.insert("receipt".to_owned(), receipt.unwrap_or(Value::Null));
+        output.insert("args".to_owned(), Arc::unwrap_or_clone(args));
+        output.insert("outcome".to_owned(), json!("done"));
+        if let Outcome::Done { first: Some(first), .. } = outcome {
+            output.insert("first".to_owned(), json!(first));
+        }
+        let label = Label::new(ask.wish.capability.as_str(), Trust::Observed).join(&ask.args_label);
+        Ok(Next::Done(Flow::new(Value::Object(output), label)))
+    }
+}
+
+/// What a run does with an answer.
+type Step = Box<dyn FnOnce(&mut Live) -> Next>;
+
+/// What the run does next; none where the record is not the answer, an error where it contradicts the question.
+fn next_after(asked: &Effect, record: &Record, now: Moment) -> Result<Option<Step>, String> {
+    let step: Step = match (asked, record) {
+        (Effect::Infer(_), Record::Proposed(proposed)) => {
+            let answer = proposed.answer.clone();
+            Box::new(move |live| live.go_on(|live| live.proposed(answer)))
+        }
+        (Effect::Recall(_), Record::Recalled(recalled)) => {
+            let answer = recalled.answer.clone();
+            Box::new(move |live| live.go_on(|live| live.recalled(answer)))
+        }
+        (Effect::Remember(fact), Record::Remembered(found)) if **fact != *found => {
+            return Err("what was remembered is not what the run asked to remember".to_owned());
+        }
+        (Effect::Remember(fact), Record::Remembered(_)) => {
+            let id = fact.effect.to_string();
+            Box::new(move |live| live.go_on(|_| Ok(Next::Done(Flow::new(json!({ "id": id }), Label::owned())))))
+        }
+        (Effect::Act(ask), Record::Concluded(concluded)) if ask.wish.capability != concluded.capability => {
+            return Err(format!("`{}` was asked for, `{}` was done", ask.wish.capability, concluded.capability));
+        }
+        (Effect::Act(_), Record::Concluded(concluded)) if !concluded.last => return Ok(None),
+        (Effect::Act(ask), Record::Concluded(concluded)) => {
+            let (ask, concluded) = (ask.clone(), concluded.clone());
+            Box::new(move |live| live.go_on(|live| live.concluded(&ask, &concluded, now)))
+        }
+        (Effect::Act(ask), Record::Intended(intended)) if ask.wish.args != intended.command.args => {
+            return Err(format!("an intent of `{}` has other arguments than the run asked with", ask.wish.capability));
+        }
+        (Effect::Approve(ask), Record::GateAnswered(answered)) => {
+            let (proposal, answered) = (ask.proposal.clone(), answered.clone());
+            Box::new(move |live| live.go_on(|live| Ok(live.gate_answered(proposal, &answered, now))))
+        }
+        (Effect::Timer { .. }, Record::TimerFired(_)) => Box::new(|live| live.timer_fired()),
+        (
+            _,
+            Record::Decided(_)
+            | Record::GateOpened(_)
+            | Record::GateAnswered(_)
+            | Record::Intended(_)
+            | Record::TimerSet(_),
+        ) => {
+            return Ok(None);
+        }
+        (_, record) => return Err(format!("`{}` is no answer to what was asked", record.kind())),
+    };
+    Ok(Some(step))
+}
+
+/// The content of a look over HTTP, or the error that it stands for.
+fn looked(http: &Http, ask: &ActAsk, outcome: &Outcome) -> Result<Next, Fault> {
+    let receipt = match outcome {
+        Outcome::Done { receipt, .. } => receipt,
+        Outcome::Refused { by, reason } if by == "target" => return Err(faults::communication(404, reason.clone())),
+        Outcome::Refused { reason, .. } => return Err(faults::communication(403, reason.clone())),
+        Outcome::Failed { reason, .. } => return Err(faults::communication(503, reason.clone())),
+        Outcome::Unknown { reason } => return Err(faults::communication(504, reason.clone())),
+    };
+    let status = receipt.get("status").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).unwrap_or(200);
+    let uri = ask.wish.args.get("uri").and_then(Value::as_str).unwrap_or_default();
+    if !(200..300).contains(&status) {
+        return Err(faults::communication(status, format!("`{uri}` answered with status {status}")));
+    }
+    let content = receipt.get("content").cloned().unwrap_or(Value::Null);
+    let output = match http.output {
+        HttpOutput::Content => content,
+        HttpOutput::Response => json!({ "statusCode": status, "content": content }),
+    };
+    Ok(Next::Done(Flow::new(output, label_of(uri, &ask.args_label))))
+}
+
+/// What a system of record says about something verified is verified; about anything else it is only seen.
+fn label_of(uri: &str, args: &Label) -> Label {
+    let host = uri.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or("http");
+    let trust = if args.trust >= Trust::Verified { Trust::Verified } else { Trust::Observed };
+    Label::new(host, trust).join(args)
+}

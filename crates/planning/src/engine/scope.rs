@@ -1,0 +1,149 @@
+//! What expressions see: the variables of the DSL, and the labels of what they look at.
+//!
+//! Does not know how expressions run. Time and ids come from the journal.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sinew_contract::{Fault, Label, Timestamp, Trust};
+use sinew_expr::ExprError;
+
+use super::flow::{Context, Flow};
+use super::live::{Active, Live};
+use crate::faults;
+use crate::playbook::{Expr, Task, Template, Uses, Vars};
+
+/// The variables at one place and moment of a run.
+pub(crate) struct Scope<'a> {
+    pub live: &'a Live,
+    pub context: &'a Context,
+    pub input: Option<&'a Flow>,
+    pub output: Option<&'a Flow>,
+    /// The task, and when it began.
+    pub task: Option<(&'a Task, Timestamp)>,
+    /// An error that is being looked at, before its handler runs.
+    pub looking_at: Option<(&'a str, &'a Fault)>,
+}
+
+impl<'a> Scope<'a> {
+    /// The scope of a run before and after its tasks.
+    pub fn of_run(live: &'a Live) -> Self {
+        Self { live, context: &live.context, input: None, output: None, task: None, looking_at: None }
+    }
+
+    /// The scope inside a task.
+    pub fn of_task(live: &'a Live, task: &'a Task, active: &'a Active) -> Self {
+        Self { input: Some(&active.input), task: Some((task, active.started)), ..Self::of_run(live) }
+    }
+
+    /// Evaluates an expression and joins the labels of all that it looked at.
+    pub fn expr(&self, expr: &Expr, dot: &Flow) -> Result<Flow, Fault> {
+        let value = expr.eval(&dot.value, self).map_err(|error| failed(&error))?;
+        Ok(Flow { value, label: Arc::new(self.label(expr.uses(), dot)) })
+    }
+
+    /// The same for a value with expressions in it.
+    pub fn template(&self, template: &Template, dot: &Flow) -> Result<Flow, Fault> {
+        let value = template.eval(&dot.value, self).map_err(|error| failed(&error))?;
+        Ok(Flow { value, label: Arc::new(self.template_label(template, dot)) })
+    }
+
+    /// Says whether a condition holds: as in jq, all but null and false does.
+    pub fn holds(&self, expr: &Expr, dot: &Flow) -> Result<(bool, Arc<Label>), Fault> {
+        let flow = self.expr(expr, dot)?;
+        Ok((!matches!(*flow.value, Value::Null | Value::Bool(false)), flow.label))
+    }
+
+    /// The joined label of all that the expressions in a template look at.
+    pub fn template_label(&self, template: &Template, dot: &Flow) -> Label {
+        let mut label = Label::owned();
+        template.each_expr(&mut |expr| {
+            label = std::mem::replace(&mut label, Label::owned()).join(&self.label(expr.uses(), dot))
+        });
+        label
+    }
+
+    fn label(&self, uses: &Uses, dot: &Flow) -> Label {
+        let mut label = Label::owned();
+        if uses.dot {
+            label = label.join(&dot.label);
+        }
+        for name in &uses.whole {
+            label = label.join(&self.var_label(name, None));
+        }
+        for (name, member) in &uses.members {
+            label = label.join(&self.var_label(name, Some(member)));
+        }
+        label
+    }
+
+    fn var_label(&self, name: &str, member: Option<&str>) -> Label {
+        let of = |flow: Option<&Flow>| flow.map_or_else(Label::owned, |flow| Label::clone(&flow.label));
+        match (name, member) {
+            ("context", Some(member)) => Label::clone(&self.context.member(member)),
+            ("context", None) => self.context.whole(),
+            ("input" | "task", _) => of(self.input),
+            ("output", _) => of(self.output),
+            ("workflow", Some("id" | "startedAt" | "definition")) | ("runtime", _) => Label::owned(),
+            ("workflow", _) => Label::clone(&self.live.raw.label),
+            // An error, or a name that the expression binds itself; what an error says comes from outside.
+            _ => match self.caught(name) {
+                Some(_) => Label::new("error", Trust::Observed),
+                None => Label::owned(),
+            },
+        }
+    }
+
+    fn caught(&self, name: &str) -> Option<Arc<Value>> {
+        match self.looking_at {
+            Some((other, fault)) if other == name => Some(Arc::new(json!(fault))),
+            _ => self.live.caught(name),
+        }
+    }
+
+    fn workflow(&self, uses: &Uses) -> Value {
+        let live = self.live;
+        let looks_at = |member: &str| {
+            uses.whole.contains("workflow") || uses.members.contains(&("workflow".to_owned(), member.to_owned()))
+        };
+        let mut workflow = json!({ "id": live.id.to_string(), "startedAt": moment(live.started) });
+        if looks_at("input") {
+            workflow["input"] = Value::clone(&live.raw.value);
+        }
+        if looks_at("definition") {
+            workflow["definition"] = live.playbook.document().clone();
+        }
+        workflow
+    }
+
+    fn task_value(&self) -> Value {
+        let Some((task, started)) = self.task else { return Value::Null };
+        let input = self.input.map_or(Value::Null, |flow| Value::clone(&flow.value));
+        json!({ "name": &*task.name, "reference": &*task.pointer, "startedAt": moment(started), "input": input })
+    }
+}
+
+impl Vars for Scope<'_> {
+    fn var(&self, name: &str, uses: &Uses) -> Arc<Value> {
+        let of = |flow: Option<&Flow>| flow.map_or_else(|| Arc::new(Value::Null), |flow| Arc::clone(&flow.value));
+        match name {
+            "context" => Arc::clone(&self.context.value),
+            "input" => of(self.input),
+            "output" => of(self.output),
+            "workflow" => Arc::new(self.workflow(uses)),
+            "task" => Arc::new(self.task_value()),
+            "runtime" => Arc::new(json!({ "name": "sinew", "version": super::ENGINE_VERSION.to_string() })),
+            name => self.caught(name).unwrap_or_else(|| Arc::new(Value::Null)),
+        }
+    }
+}
+
+/// A moment as the DSL shows it ("Runtime Expression Arguments", `startedAt`).
+fn moment(at: Timestamp) -> Value {
+    let millis = at.0.div_euclid(1_000);
+    json!({ "iso8601": at.to_string(), "epoch": { "seconds": millis.div_euclid(1_000), "milliseconds": millis } })
+}
+
+fn failed(error: &ExprError) -> Fault {
+    faults::expression(error.to_string())
+}
