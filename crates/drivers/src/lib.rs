@@ -1,1 +1,25 @@
-//! One protocol, one file, one device.
+//! One protocol, one file, one device: senses and acts over one connection.
+//!
+//! Knows the wire and nothing behind it: no policy, no journal, no playbook. The roof opens each file of `devices/` with
+//! [`open`] and hands the devices to perception (which listens and reads) and to actuation (which alone writes).
+//!
+//! | module | what for |
+//! |---|---|
+//! | [`surroundings`] | what the roof hands to every driver: clock, hosts, egress, secrets, folder |
+//! | [`open`](mod@open) | a device file becomes a device |
+//! | [`http`] | JSON over HTTP |
+//! | [`folder`] | pictures that appear in a folder |
+
+pub mod folder;
+pub mod http;
+pub mod open;
+pub mod surroundings;
+
+pub use folder::FolderDevice;
+pub use http::HttpDevice;
+pub use open::{Driver, OpenError, Opened, open};
+pub use surroundings::{Egress, SecretSource, Surroundings};
+
+/// All drivers, by the name that stands as `driver` in a device's file.
+pub const DRIVERS: &[Driver] =
+    &[Driver { name: "http", open: http::open_device }, Driver { name: "folder", open: folder::open_device }];

@@ -1,0 +1,7 @@
+//! The drivers against real sockets and folders; targets are scripted, so that each fault is made on purpose.
+
+mod commands;
+mod common;
+mod files;
+mod folder;
+mod questions;
