@@ -66,7 +66,7 @@ pub struct Scan {
     pub height: u32,
     /// IANA media type of the file, by its content.
     pub media_type: &'static str,
-    /// Everything that either pass saw, the best supported first.
+    /// Everything that either pass saw, one claim for each value before the second passes, the best supported first.
     pub claims: Vec<Claim>,
     /// `read` only when exactly one value is believed.
     pub verdict: ReadVerdict,
@@ -117,11 +117,11 @@ impl Scanner {
             format: winner.map(|e| e.format),
             confidence_permille: winner.map_or(0, Evidence::confidence_permille),
             verdict,
-            claims: evidence.iter().flat_map(Evidence::claims).take(CLAIMS_MAX).collect(),
+            claims: evidence::claims(&evidence).into_iter().take(CLAIMS_MAX).collect(),
         }
     }
 
-    /// Looks harder only while nothing is believed.
+    /// Looks harder only while nothing is believed on the word of both passes.
     fn look(&self, picture: &Picture) -> Vec<Evidence> {
         let factor = picture.width().max(picture.height()).div_ceil(FIRST_LOOK_SIDE_MAX).max(1);
         let shrunk = (factor > 1).then(|| picture.shrunk(factor));
@@ -134,7 +134,7 @@ impl Scanner {
         for (view, factor, effort) in looks {
             seen.extend(scaled(barcode::sightings(view, &self.config.formats, effort), factor));
             let evidence = evidence::weigh(&seen);
-            if evidence.iter().any(Evidence::is_believed) {
+            if evidence.iter().any(Evidence::is_confirmed) {
                 return evidence;
             }
         }

@@ -26,6 +26,12 @@ impl Line {
         self.luma.len()
     }
 
+    /// The part from sample `from` on, at most `len` samples long.
+    pub(super) fn part(&self, from: usize, len: usize) -> Self {
+        let luma = self.luma.iter().skip(from).take(len).copied().collect();
+        Self { origin: self.point(from as f32), step: self.step, luma }
+    }
+
     /// Black where darker than the valley of this line's own histogram, lightly sharpened: the engine's rule.
     pub(super) fn binarised_by_histogram(&self) -> Option<BitArray> {
         let width = u32::try_from(self.luma.len()).ok()?;

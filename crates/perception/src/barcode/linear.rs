@@ -22,8 +22,9 @@ pub(super) fn sightings(picture: &Picture, hints: &DecodeHints, pass: Pass, effo
     let mut reader = MultiFormatOneDReader::new(hints);
     for degrees in angles(effort) {
         for line in ruled(picture, ruling(picture, *degrees, pass, effort)) {
-            for bits in binarised(&line, pass) {
-                read_line(&mut reader, hints, &line, &bits, |found| seen.add(found, pass));
+            for part in parts(line, pass, effort) {
+                let Some(bits) = binarised(&part, pass) else { continue };
+                read_line(&mut reader, hints, &part, &bits, |found| seen.add(found, pass));
             }
         }
     }
@@ -53,11 +54,21 @@ fn ruling(picture: &Picture, degrees: f32, pass: Pass, effort: Effort) -> Ruling
     }
 }
 
-fn binarised(line: &Line, pass: Pass) -> Vec<BitArray> {
+/// The whole line; where a histogram decides, also its overlapping halves, in which a dark table no longer outweighs the bars.
+fn parts(line: Line, pass: Pass, effort: Effort) -> Vec<Line> {
+    let half = line.len() / 2;
+    if (pass, effort) != (Pass::Plain, Effort::Thorough) {
+        return vec![line];
+    }
+    let halves = [0, half / 2, half].map(|from| line.part(from, half));
+    std::iter::once(line).chain(halves).collect()
+}
+
+fn binarised(line: &Line, pass: Pass) -> Option<BitArray> {
     match pass {
-        Pass::Plain => line.binarised_by_histogram().into_iter().collect(),
+        Pass::Plain => line.binarised_by_histogram(),
         // 1/40 of the line: wider than the widest bar of a code that fills a quarter of it.
-        Pass::Processed => vec![line.binarised_locally((line.len() / 40).max(16))],
+        Pass::Processed => Some(line.binarised_locally((line.len() / 40).max(16))),
     }
 }
 

@@ -70,16 +70,24 @@ impl Evidence {
         (plain > 0 && processed > 0) || plain.max(processed) >= LINES_MIN
     }
 
+    /// Says whether both passes agree on a value that is believed: harder looking would add nothing.
+    pub fn is_confirmed(&self) -> bool {
+        self.is_believed() && self.plain.is_some() && self.processed.is_some()
+    }
+
     /// The claims, one for each pass that saw it.
     pub fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
-        let confidence_permille = self.confidence_permille();
-        self.sightings().map(move |s| Claim {
+        self.sightings().map(|s| self.claim(s))
+    }
+
+    fn claim(&self, sighting: &Sighting) -> Claim {
+        Claim {
             value: self.value.clone(),
             format: self.format.name().to_owned(),
-            confidence_permille,
-            engine: format!("{ENGINE} {}", s.pass.name()),
-            quad: s.quad.clone(),
-        })
+            confidence_permille: self.confidence_permille(),
+            engine: format!("{ENGINE} {}", sighting.pass.name()),
+            quad: sighting.quad.clone(),
+        }
     }
 
     fn sightings(&self) -> impl Iterator<Item = &Sighting> {
@@ -158,6 +166,15 @@ fn mark_misreadings(all: &mut [Evidence]) {
     }
 }
 
+/// The claims of all values: one for each value first, the best supported before the others, then what second passes add.
+///
+/// So the first claims of a conflict are the different values that somebody has to choose from.
+pub fn claims(all: &[Evidence]) -> Vec<Claim> {
+    let firsts = all.iter().filter_map(|e| e.claims().next());
+    let seconds = all.iter().flat_map(|e| e.claims().skip(1));
+    firsts.chain(seconds).collect()
+}
+
 /// The verdict, and the value that it rests on when it is `read`.
 pub fn verdict(all: &[Evidence]) -> (ReadVerdict, Option<&Evidence>) {
     let Some(best) = all.iter().find(|e| e.is_believed()) else { return (ReadVerdict::Unread, None) };
@@ -234,6 +251,15 @@ mod tests {
             &[seen("036000291452", UpcA, Plain, 9, 0.0), seen("0036000291452", Ean13, Plain, 9, 0.0)],
             (Read, Some("036000291452"), 800),
         );
+    }
+
+    #[test]
+    fn the_first_claims_of_a_conflict_are_its_different_values() {
+        let both =
+            |value: &str, left| [Pass::Plain, Pass::Processed].map(|pass| seen(value, Format::Code128, pass, 9, left));
+        let sightings: Vec<Sighting> = [both("A", 0.0), both("B", 300.0)].into_iter().flatten().collect();
+        let values: Vec<String> = claims(&weigh(&sightings)).into_iter().map(|c| c.value).collect();
+        assert_eq!(values, ["A", "B", "A", "B"]);
     }
 
     #[test]
