@@ -74,31 +74,37 @@ fn write_string(out: &mut String, text: &str) {
 }
 
 fn write_number(out: &mut String, number: &Number) {
-    match number.as_f64() {
-        Some(float) if number.is_f64() => write_float(out, float),
-        _ => write!(out, "{number}").expect("writing to a string cannot fail"),
-    }
+    let text = number.to_string();
+    if number.is_f64() { write_float(out, &text) } else { out.push_str(&text) }
 }
 
 /// ECMAScript's `Number::toString` (ECMA-262, section 6.1.6.1.20), which RFC 8785 refers to.
 ///
-/// `digits` are the fewest that read back to the same double, `point` is where the decimal point stands in them.
-fn write_float(out: &mut String, float: f64) {
-    if float == 0.0 {
+/// Both that and serde_json's writer choose the fewest digits that read back to the same double, and of two equally
+/// near ones the even (the standard library's own `{:e}` does not); only the layout differs.
+fn write_float(out: &mut String, text: &str) {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |whole| ("-", whole));
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    if digits.is_empty() {
         return out.push('0');
     }
-    if float.is_sign_negative() {
-        out.push('-');
-    }
-    let scientific = format!("{:e}", float.abs());
-    let (mantissa, exponent) = scientific.split_once('e').expect("the format has an exponent");
-    let digits = mantissa.replace('.', "");
-    let point = exponent.parse::<i32>().expect("the exponent of a double is small") + 1;
-    out.push_str(&lay_out(&digits, point));
+    let exponent: i32 = exponent.parse().expect("invariant: the exponent of a double is small");
+    let leading_zeros = all.len() - digits.len();
+    let point = exponent + width(whole) - i32::try_from(leading_zeros).expect("invariant: a double has few digits");
+    out.push_str(sign);
+    out.push_str(&lay_out(digits.trim_end_matches('0'), point));
 }
 
+fn width(digits: &str) -> i32 {
+    i32::try_from(digits.len()).expect("invariant: a double has few digits")
+}
+
+/// `point` is where the decimal point stands in the digits.
 fn lay_out(digits: &str, point: i32) -> String {
-    let len = i32::try_from(digits.len()).expect("a double has at most 17 digits");
+    let len = width(digits);
     let zeros = |n: i32| "0".repeat(usize::try_from(n).unwrap_or(0));
     let split = |at: i32| digits.split_at(usize::try_from(at).unwrap_or(0));
     match point {

@@ -7,11 +7,13 @@
 //! Program + input + variables -> first output
 //! ```
 
+mod budget;
+mod guard;
 mod library;
 mod profile;
 mod value;
+mod walk;
 
-use std::cell::Cell;
 use std::fmt;
 
 use jaq_core::load::{Arena, File, Loader, lex, parse};
@@ -21,6 +23,7 @@ use serde_json::Value;
 
 use crate::ExprError;
 
+use budget::Budget;
 pub use profile::Profile;
 
 /// A compiled expression; may be shared between threads.
@@ -36,17 +39,14 @@ impl fmt::Debug for Program {
     }
 }
 
-/// What natives may see while a program runs: the program itself and the steps that are left.
+/// What natives may see while a program runs: the program itself and its budget.
 #[derive(Debug)]
 struct Pure;
-
-/// Loops of one run count down from here. A million steps take about a second: far beyond any honest expression.
-const STEPS_MAX: u64 = 1_000_000;
 
 #[derive(Clone)]
 struct Running<'a> {
     lut: &'a Lut<Pure>,
-    steps_left: &'a Cell<u64>,
+    budget: &'a Budget,
 }
 
 impl DataT for Pure {
@@ -75,13 +75,14 @@ impl Program {
     /// # Ok::<(), sinew_expr::ExprError>(())
     /// ```
     pub fn compile(source: &str, vars: &[&str], profile: Profile) -> Result<Self, ExprError> {
-        profile::check(source, profile)?;
-        let arena = Arena::default();
-        let loader = Loader::new(library::defs());
-        let modules = loader.load(&arena, File { code: source, path: () });
-        let modules = modules.map_err(|_| syntax(source, "it uses modules, which do not exist here"))?;
-        let compiler = Compiler::default().with_funs(library::funs()).with_global_vars(vars.iter().copied());
-        let filter = compiler.compile(modules).map_err(|errors| undefined(source, &errors))?;
+        // Parsing and compiling recurse as deeply as the text is nested, before anybody can know how deep that is.
+        let compile = || compile(source, vars, profile);
+        let filter = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("jq-compile".to_owned()).stack_size(STACK_LEN);
+            let thread = thread.spawn_scoped(scope, compile);
+            let problem = |e: std::io::Error| forbidden(source, format!("there is no thread to compile it on: {e}"));
+            thread.map_err(problem)?.join().unwrap_or_else(|_| Err(forbidden(source, "the compiler broke on it")))
+        })?;
         Ok(Self { source: source.to_owned(), filter, vars: vars.len() })
     }
 
@@ -96,12 +97,12 @@ impl Program {
     /// Where `vars` are not as many as were named: a mistake in the caller, not in the expression.
     pub fn run(&self, input: &Value, vars: &[Value]) -> Result<Value, ExprError> {
         assert_eq!(vars.len(), self.vars, "invariant: one value per variable of `{}`", self.source);
-        let steps_left = Cell::new(STEPS_MAX);
-        let running = Running { lut: &self.filter.lut, steps_left: &steps_left };
+        let budget = Budget::new();
+        let running = Running { lut: &self.filter.lut, budget: &budget };
         let ctx = Ctx::<Pure>::new(running, Vars::new(vars.iter().map(value::from_json)));
         let first = self.filter.id.run((ctx, value::from_json(input))).next();
         let first = match first {
-            _ if steps_left.get() == 0 => return Err(self.too_long()),
+            _ if budget.is_spent() => return Err(self.too_long()),
             None => return Ok(Value::Null),
             Some(output) => output.map_err(|exn| self.failed(&describe(exn)))?,
         };
@@ -118,8 +119,21 @@ impl Program {
     }
 
     fn too_long(&self) -> ExprError {
-        ExprError::TooLong { source_text: self.source.clone(), steps_max: STEPS_MAX }
+        ExprError::TooLong { source_text: self.source.clone(), steps_max: budget::STEPS_MAX }
     }
+}
+
+/// Enough for the longest text that is read, nested to its end; only what is used is ever taken from memory.
+const STACK_LEN: usize = 256 * 1024 * 1024;
+
+fn compile(source: &str, vars: &[&str], profile: Profile) -> Result<Filter<Pure>, ExprError> {
+    let term = guard::guard(profile::check(source, profile)?);
+    let arena = Arena::default();
+    let defs = library::defs().into_iter().chain([guard::as_definition(term)]);
+    let modules = Loader::new(defs).load(&arena, File { code: guard::MAIN, path: () });
+    let modules = modules.map_err(|_| syntax(source, "it cannot be loaded"))?;
+    let compiler = Compiler::default().with_funs(library::funs()).with_global_vars(vars.iter().copied());
+    compiler.compile(modules).map_err(|errors| undefined(source, &errors))
 }
 
 /// The library's own helper ends the process on `halt`; here every exception is only a text.
@@ -158,7 +172,7 @@ fn undefined(source: &str, errors: &compile::Errors<&str, ()>) -> ExprError {
 /// Parses an expression into its term, for the profile check.
 fn parse_term(source: &str) -> Result<parse::Term<&str>, ExprError> {
     let tokens = lex::Lexer::new(source).lex().map_err(|errors| syntax(source, lex_problem(source, &errors)))?;
-    let term = parse::Parser::new(&tokens).parse(|p| p.term());
+    let term = parse::Parser::new(&tokens).parse(parse::Parser::term);
     term.map_err(|errors| syntax(source, parse_problem(source, &errors)))
 }
 
@@ -212,7 +226,17 @@ mod tests {
         check("[.z | while(. < 10; . * 2)]", json!([1, 2, 4, 8]));
         check(".z | until(. > 100; . * 3)", json!(243));
         check("[.a | recurse | numbers]", json!([1, 2, 3]));
-        check("[.a.b | combinations(2)?] | length", json!(0));
+        check("[.a.b | combinations(2)] | length", json!(9));
+        check("[path(recurse(.[]?)) | length] | max", json!(3));
+        check(".a | (recurse | numbers) |= . * 2", json!({"b": [2, 4, 6]}));
+        check("[foreach .a.b[] as $x (0; . + $x; . * 10)]", json!([10, 30, 60]));
+        check(".n *= 2 | .n", json!(3980));
+        check("[(1, 2) * (3, 4)]", json!([3, 4, 6, 8]));
+        check("\"ab\" * 3", json!("ababab"));
+        check(
+            ".a.b |= map(. + 1) | walk(if type == \"number\" then . * 10 else . end) | .a",
+            json!({"b": [20, 30, 40]}),
+        );
         check("to_entries | map(.key)", json!(["a", "name", "n", "z", "y"]));
         check("\"[1, {\\\"a\\\": 2}]\" | fromjson", json!([1, {"a": 2}]));
         check("[paths] | length", json!(9));
@@ -226,6 +250,7 @@ mod tests {
         check("with_entries(select(.value | type == \"number\"))", json!({"n": 1990, "z": 1, "y": 2}));
         check("[.a.b | first, last]", json!([1, 3]));
         check("isempty(.a.b[] | select(. > 5))", json!(true));
+        check("reduce range(10000) as $i ([]; . + [$i]) | length", json!(10_000));
     }
 
     #[test]
@@ -278,16 +303,25 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_where() {
+    fn errors_say_what_and_where() {
         let check = |source: &str, expected: &str| {
-            let error = run(source, &json!({"a": 1})).expect_err(source).to_string();
-            assert_eq!(error, expected);
+            assert_eq!(run(source, &json!({"a": 1})).expect_err(source).to_string(), expected);
         };
-        check(".a | (", "");
-        check("{a: }", "");
-        check("\"open", "");
-        check("", "");
-        check(".a.b", "");
+        check(".a | (", "cannot read expression `.a | (`: expected closing parenthesis at the end");
+        check("{a: }", "cannot read expression `{a: }`: expected term before `}`");
+        check(".a == | 2", "cannot read expression `.a == | 2`: expected term before `| 2`");
+        check("\"open", "cannot read expression `\"open`: expected closing quote at the end");
+        check("", "cannot read expression ``: expected term at the end");
+        check(".a.b", "expression `.a.b` failed: cannot index 1 with \"b\"");
+        check("error({code: 7})", "expression `error({code: 7})` failed: {\"code\":7}");
+    }
+
+    #[test]
+    fn compiling_once_and_running_often_is_cheap() {
+        let program = Program::compile(".items | map(.qty * .price) | add", &[], Profile::Author).expect("it compiles");
+        let input = json!({"items": [{"qty": 2, "price": 5}, {"qty": 1, "price": 7}]});
+        let outputs: Vec<_> = (0..1000).map(|_| program.run(&input, &[])).collect();
+        assert!(outputs.iter().all(|output| *output == Ok(json!(17))));
     }
 
     #[test]
@@ -311,23 +345,46 @@ mod tests {
             assert!(error.to_string().contains("calls itself"), "{error}");
         }
         for source in [
-            "(".repeat(100_000),
-            "[".repeat(100_000),
-            "-".repeat(60_000),
-            "1 | ".repeat(20_000),
-            "if 1 then ".repeat(6_000),
-            "try ".repeat(15_000) + "1",
-            "\"\\(".repeat(10_000),
-            "def f: ".repeat(8_000),
-            "label $x | ".repeat(5_000) + "1",
-            "1 + ".repeat(15_000) + "1",
-            "1, ".repeat(15_000) + "1",
-            ".a".repeat(30_000),
-            "1 as $x | ".repeat(6_000) + "1",
+            "(".repeat(16_000),
+            "[".repeat(16_000),
+            "-".repeat(16_000),
+            "1 | ".repeat(4_000),
+            "if 1 then ".repeat(1_400),
+            "try ".repeat(4_000) + "1",
+            "\"\\(".repeat(5_000),
+            "def f: ".repeat(2_000),
+            "label $x | ".repeat(1_400) + "1",
+            "1 + ".repeat(4_000) + "1",
+            "1, ".repeat(5_000) + "1",
+            ".a".repeat(8_000),
+            "1 as $x | ".repeat(1_400) + "1",
+            "{a: 1".to_owned() + &", a: 1".repeat(2_500) + "}",
+            "\"".to_owned() + &"\\(1)".repeat(3_000) + "\"",
+            "if 1 then 1".to_owned() + &" elif 1 then 1".repeat(1_100) + " end",
+            "1 as ".to_owned() + &"[".repeat(8_000) + "$x" + &"]".repeat(8_000) + " | 1",
+            "1 as [$x".to_owned() + &", $x".repeat(3_500) + "] | 1",
+            "1 // ".repeat(3_000) + "1",
+            "f(".to_owned() + &"1;".repeat(7_000) + "1)",
+            // The deepest that are let through must also run.
+            "1 + ".repeat(250) + "1",
+            "1 | ".repeat(250) + "1",
+            "[".repeat(120) + "1" + &"]".repeat(120),
+            ".a".repeat(250),
+            "def f: 1; def g: f | f; ".repeat(10) + "g",
         ] {
+            assert!(source.len() <= profile::SOURCE_LEN_MAX, "it must reach the parser: {}", source.len());
             let _ = run(&source, &json!(null));
         }
-        assert!(run("\"[\" * 100000 | fromjson", &json!(null)).is_err());
+        for source in [
+            "\"[\" * 100000 | fromjson",
+            "\"x\" * 1e12",
+            "\"x\" as $x | 1e12 | . * $x",
+            "{a: \"x\"} | .a *= 1e12",
+            "reduce range(99) as $i (\"xx\"; . + .)",
+            "reduce range(99) as $i ([1]; . + .) | length",
+        ] {
+            assert!(run(source, &json!(null)).is_err(), "{source}");
+        }
     }
 
     #[test]

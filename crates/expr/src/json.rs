@@ -142,7 +142,7 @@ mod tests {
         check(r#"[1, 1e999]"#, "/1", "out of range");
         check(r#"{} {}"#, "", "trailing");
         check(r#"{"a": // no"#, "/a", "expected value");
-        check(r#"["\ud800"]"#, "/0", "surrogate");
+        check(r#"["\ud800"]"#, "/0", "hex escape");
         check("", "", "EOF");
     }
 

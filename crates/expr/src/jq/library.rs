@@ -2,6 +2,7 @@
 //!
 //! Does not know profiles. Loops count their steps, so that every program ends.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use jaq_core::box_iter::box_once;
@@ -10,11 +11,11 @@ use jaq_core::load::{
     parse::{Def, Term},
 };
 use jaq_core::native::{Fun, bome, run, v};
-use jaq_core::{Ctx, Cv, Error, Exn, RunPtr, ValXs};
+use jaq_core::{Ctx, Cv, Error, Exn, Native, ValXs};
 use jaq_json::Val;
 use jaq_std::ValT as _;
 
-use super::{Pure, profile, value};
+use super::{Pure, value, walk};
 
 /// Natives that we leave out or replace.
 const NATIVES_OUT: &[&str] = &["halt", "range", "fromjson", "env", "now", "localtime", "strflocaltime"];
@@ -29,6 +30,9 @@ def recurse(f): def rec: _tick | (., (f | rec)); rec;
 def while(cond; update): def rec: _tick | if cond then ., (update | rec) else empty end; rec;
 def until(cond; update): def rec: _tick | if cond then . else update | rec end; rec;
 ";
+
+/// Bytes of a repeated text.
+const TEXT_LEN_MAX: f64 = 1_048_576.0;
 
 /// What the reference implementation has and the library has not.
 const DEFS_MORE: &str = r"
@@ -80,57 +84,72 @@ fn all_known(term: &Term<&'static str>, known: &BTreeSet<Signature>, local: &[Si
         _ => None,
     };
     let here = call.is_none_or(|call| known.contains(&call) || local.contains(&call));
-    here && profile::children(term).into_iter().all(|child| all_known(child, known, &local))
+    here && walk::children(term).into_iter().all(|child| all_known(child, known, &local))
 }
 
 /// All natives that a program may call.
 pub(super) fn funs() -> Vec<Fun<Pure>> {
     let theirs = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_json::funs());
-    let tick: RunPtr<Pure> = |cv| box_once(spend(&cv.0).map(|()| cv.1));
-    let ours = [
-        run::<Pure>(("_tick", v(0), tick)),
-        run::<Pure>(("range", v(3), range)),
-        run::<Pure>(("fromjson", v(0), fromjson)),
-    ];
+    let tick = Native::<Pure>::new(|cv| box_once(spend(&cv.0, &cv.1).map(|()| cv.1)));
+    let tick = tick.with_paths(|cvp| box_once(spend(&cvp.0, &cvp.1.0).map(|()| cvp.1)));
+    let tick = tick.with_update(|cv, update| match spend(&cv.0, &cv.1) {
+        Ok(()) => update(cv.1),
+        Err(stop) => box_once(Err(stop)),
+    });
+    let ours = [run::<Pure>(("range", v(3), range)), run::<Pure>(("_times", v(2), times))];
+    let ours = ours.into_iter().chain([run::<Pure>(("fromjson", v(0), fromjson)), ("_tick", v(0), tick)]);
     theirs.filter(|(name, ..)| !NATIVES_OUT.contains(name)).chain(ours).collect()
 }
 
-/// Takes one step; with none left, stops the program in a way that no `try` catches.
-fn spend<'a>(ctx: &Ctx<'_, Pure>) -> Result<(), Exn<'a, Val>> {
-    let steps_left = ctx.data().steps_left;
-    steps_left.set(steps_left.get().saturating_sub(1));
-    if steps_left.get() == 0 { Err(Exn::halt(0)) } else { Ok(()) }
+/// Takes one step of a loop whose state is `value`; stops the program in a way that no `try` catches.
+fn spend<'a>(ctx: &Ctx<'_, Pure>, value: &Val) -> Result<(), Exn<'a, Val>> {
+    if ctx.data().budget.step(value) { Ok(()) } else { Err(Exn::halt(0)) }
 }
 
 /// `range($from; $upto; $by)` as the library has it, with each number counted as a step.
-fn range<'a>(mut cv: Cv<'a, Pure>) -> ValXs<'a, Val> {
+fn range(mut cv: Cv<'_, Pure>) -> ValXs<'_, Val> {
     let (by, upto, from) = (cv.0.pop_var(), cv.0.pop_var(), cv.0.pop_var());
     let zero = Val::from(0usize);
     let mut next = Some(from);
     Box::new(std::iter::from_fn(move || {
         let here = next.take()?;
-        let more = if by > zero {
-            here < upto
-        } else if by < zero {
-            here > upto
-        } else {
-            here != upto
+        let more = match by.cmp(&zero) {
+            Ordering::Greater => here < upto,
+            Ordering::Less => here > upto,
+            Ordering::Equal => here != upto,
         };
         if !more {
             return None;
         }
-        if let Err(stop) = spend(&cv.0) {
+        if let Err(stop) = spend(&cv.0, &here) {
             return Some(Err(stop));
         }
-        next = (here.clone() + by.clone()).ok();
+        match here.clone() + by.clone() {
+            Ok(sum) => next = Some(sum),
+            Err(error) => return Some(Err(error.into())),
+        }
         Some(Ok(here))
     }))
 }
 
 /// `fromjson` with a bound on nesting: the library's would overflow the stack on a long row of brackets.
-fn fromjson<'a>(cv: Cv<'a, Pure>) -> ValXs<'a, Val> {
+#[expect(clippy::needless_pass_by_value, reason = "the library calls it through a function pointer of this type")]
+fn fromjson(cv: Cv<'_, Pure>) -> ValXs<'_, Val> {
     let text = cv.1.as_utf8_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok());
     let parsed = text.ok_or_else(|| Error::typ(cv.1.clone(), "string"));
     let parsed = parsed.and_then(|text| crate::json::parse_strict(text).map_err(Error::str));
     bome(parsed.map(|json| value::from_json(&json)))
+}
+
+/// `l * r`, with a bound on how long a repeated text may get: memory that cannot be had ends the process.
+fn times(mut cv: Cv<'_, Pure>) -> ValXs<'_, Val> {
+    let (right, left) = (cv.0.pop_var(), cv.0.pop_var());
+    let text_len = left.as_bytes().or(right.as_bytes()).map(<[u8]>::len);
+    let count = left.as_f64().or(right.as_f64());
+    #[expect(clippy::cast_precision_loss, reason = "a bound need not be exact")]
+    let too_long = text_len.zip(count).is_some_and(|(len, count)| len as f64 * count > TEXT_LEN_MAX);
+    if too_long {
+        return bome(Err(Error::str("a text cannot be repeated to more than 1 MiB")));
+    }
+    bome(left * right)
 }

@@ -2,10 +2,9 @@
 //!
 //! Does not know the library: a name that exists nowhere is the compiler's to refuse.
 
-use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
-use jaq_core::path::Part;
 
+use super::walk::children;
 use super::{forbidden, parse_term};
 use crate::ExprError;
 
@@ -34,6 +33,8 @@ const IMPURE: &[(&str, &str)] = &[
     ("halt", "it ends the process; use `error`"),
     ("halt_error", "it ends the process; use `error`"),
     ("_tick", "it is internal"),
+    ("_times", "it is internal"),
+    ("_main", "it is internal"),
 ];
 
 /// Loops that a model may not write.
@@ -42,47 +43,52 @@ const UNBOUNDED: &[&str] = &["repeat", "while", "until", "combinations"];
 /// A range that a model writes ends here at the latest.
 const RANGE_MAX: u32 = 10_000;
 
-/// An expression longer than this is not one.
-const SOURCE_LEN_MAX: usize = 64 * 1024;
+/// An expression longer than this is not one; the parser's stack is made for it.
+pub(super) const SOURCE_LEN_MAX: usize = 16 * 1024;
 
-/// Deeper brackets than this would exhaust the parser's stack.
-const NESTING_MAX: usize = 128;
+/// Deeper terms than this are refused, definitions counted as if they stood where they are called.
+const DEPTH_MAX: usize = 256;
 
-/// Refuses what may not stand in this profile.
-pub(super) fn check(source: &str, profile: Profile) -> Result<(), ExprError> {
-    check_size(source).map_err(|problem| forbidden(source, problem))?;
-    let term = parse_term(source)?;
-    let mut check = Check { profile, open: Vec::new() };
-    check.term(&term).map_err(|problem| forbidden(source, problem))
-}
-
-/// Counts brackets without understanding strings: too strict by a little, and safe before any parser has run.
-fn check_size(source: &str) -> Result<(), String> {
+/// Parses an expression and refuses what may not stand in this profile.
+pub(super) fn check(source: &str, profile: Profile) -> Result<Term<&str>, ExprError> {
     if source.len() > SOURCE_LEN_MAX {
-        return Err(format!("it is longer than {SOURCE_LEN_MAX} bytes"));
+        let start = source.get(..80).unwrap_or_default();
+        return Err(forbidden(start, format!("it is longer than {SOURCE_LEN_MAX} bytes")));
     }
-    let words = ["if", "try", "reduce", "foreach", "def", "label"];
-    let opened = source.matches(['(', '[', '{']).count();
-    let nested = source.split(|c: char| !c.is_alphanumeric()).filter(|word| words.contains(word)).count();
-    let signs = source.matches('-').count();
-    if nesting(source) > NESTING_MAX || (nested.max(signs) > NESTING_MAX * 8 && opened > 0) {
-        return Err(format!("it is nested deeper than {NESTING_MAX}"));
+    let term = parse_term(source)?;
+    if depth(&term) > DEPTH_MAX {
+        return Err(forbidden(source, format!("it is nested deeper than {DEPTH_MAX}")));
     }
-    Ok(())
+    let mut check = Check { profile, open: Vec::new() };
+    check.term(&term).map_err(|problem| forbidden(source, problem))?;
+    Ok(term)
 }
 
-fn nesting(source: &str) -> usize {
-    let mut depth = 0usize;
-    let mut deepest = 0;
-    for c in source.chars() {
-        match c {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
+/// How deep evaluation can nest: the longest way down, plus every definition on it.
+///
+/// A row of like things (members, steps of a path, branches) counts by its length, since it is evaluated as a nest.
+fn depth(term: &Term<&str>) -> usize {
+    if let Term::Def(defs, body) = term {
+        return defs.iter().map(|def| depth(&def.body)).sum::<usize>() + depth(body) + 1;
     }
-    deepest
+    let inside = children(term);
+    let deepest = inside.iter().map(|term| depth(term)).max().unwrap_or(0);
+    match term {
+        Term::Path(_, path) => deepest + path.0.len() + 1,
+        Term::BinOp(_, BinaryOp::Pipe(Some(pattern)), _) | Term::Fold(_, _, pattern, _) => {
+            deepest + pattern_len(pattern) + 1
+        }
+        Term::Call(..) | Term::Obj(_) | Term::Str(..) | Term::IfThenElse(..) => deepest + inside.len() + 1,
+        _ => deepest + 1,
+    }
+}
+
+fn pattern_len(pattern: &Pattern<&str>) -> usize {
+    match pattern {
+        Pattern::Var(_) => 1,
+        Pattern::Arr(items) => 1 + items.iter().map(pattern_len).sum::<usize>(),
+        Pattern::Obj(members) => 1 + members.iter().map(|(_, inside)| 1 + pattern_len(inside)).sum::<usize>(),
+    }
 }
 
 struct Check<'s> {
@@ -149,59 +155,5 @@ fn is_bound(term: &Term<&str>) -> bool {
         Term::Call(name, args) => *name == "length" && args.is_empty(),
         Term::BinOp(_, BinaryOp::Pipe(None), last) => is_bound(last),
         _ => false,
-    }
-}
-
-/// The terms directly inside a term, those in patterns and strings included.
-pub(super) fn children<'t, 's>(term: &'t Term<&'s str>) -> Vec<&'t Term<&'s str>> {
-    match term {
-        Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) | Term::Arr(None) => Vec::new(),
-        Term::Str(_, parts) => {
-            parts.iter().filter_map(|p| if let StrPart::Term(t) = p { Some(t) } else { None }).collect()
-        }
-        Term::Arr(Some(t)) | Term::Neg(t) | Term::Label(_, t) => vec![t],
-        Term::Obj(members) => members.iter().flat_map(|(k, v)| std::iter::once(k).chain(v)).collect(),
-        Term::BinOp(l, op, r) => {
-            let mut inside = vec![&**l, &**r];
-            if let BinaryOp::Pipe(Some(pattern)) = op {
-                pattern_terms(pattern, &mut inside);
-            }
-            inside
-        }
-        Term::Fold(_, xs, pattern, args) => {
-            let mut inside = vec![&**xs];
-            pattern_terms(pattern, &mut inside);
-            inside.extend(args);
-            inside
-        }
-        Term::TryCatch(t, caught) => std::iter::once(&**t).chain(caught.as_deref()).collect(),
-        Term::IfThenElse(branches, otherwise) => {
-            branches.iter().flat_map(|(c, t)| [c, t]).chain(otherwise.as_deref()).collect()
-        }
-        Term::Def(defs, body) => defs.iter().map(|def| &def.body).chain([&**body]).collect(),
-        Term::Call(_, args) => args.iter().collect(),
-        Term::Path(head, path) => {
-            std::iter::once(&**head).chain(path.0.iter().flat_map(|(part, _)| part_terms(part))).collect()
-        }
-    }
-}
-
-fn part_terms<'t, 's>(part: &'t Part<Term<&'s str>>) -> Vec<&'t Term<&'s str>> {
-    match part {
-        Part::Index(i) => vec![i],
-        Part::Range(from, upto) => from.iter().chain(upto).collect(),
-    }
-}
-
-fn pattern_terms<'t, 's>(pattern: &'t Pattern<&'s str>, out: &mut Vec<&'t Term<&'s str>>) {
-    match pattern {
-        Pattern::Var(_) => {}
-        Pattern::Arr(items) => items.iter().for_each(|item| pattern_terms(item, out)),
-        Pattern::Obj(members) => {
-            for (key, value) in members {
-                out.push(key);
-                pattern_terms(value, out);
-            }
-        }
     }
 }
