@@ -12,20 +12,20 @@ use crate::store::{Answer, Call};
 
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applied {
+pub enum Fate {
     /// It was done.
-    Applied,
+    Done,
     /// It was not done.
     Refused,
     /// It had been answered before under this key: the first answer was given again, nothing was done.
     Repeated,
 }
 
-impl Applied {
+impl Fate {
     /// The word in the ledger.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Applied => "applied",
+            Self::Done => "applied",
             Self::Refused => "refused",
             Self::Repeated => "repeated",
         }
@@ -51,7 +51,7 @@ fn sorted(value: &Value) -> Value {
 }
 
 /// Adds the row of one call.
-pub(crate) fn write(tx: &Transaction<'_>, call: &Call, applied: Applied, answer: &Answer) -> rusqlite::Result<()> {
+pub(crate) fn write(tx: &Transaction<'_>, call: &Call, fate: Fate, answer: &Answer) -> rusqlite::Result<()> {
     let mut add = tx.prepare_cached(
         "INSERT INTO ledger (key, action, rma, arguments_sha256, arguments, applied, reason, at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -63,7 +63,7 @@ pub(crate) fn write(tx: &Transaction<'_>, call: &Call, applied: Applied, answer:
         rma_of(tx, call)?,
         arguments_sha256(&call.arguments),
         call.arguments.to_string(),
-        applied.as_str(),
+        fate.as_str(),
         reason,
         jiff::Timestamp::now().to_string(),
     ])?;

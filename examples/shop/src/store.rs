@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::{Value, json};
 
-use crate::ledger::{self, Applied};
+use crate::ledger::{self, Fate};
 use crate::rules::{self, Action, Refusal};
 use crate::seed;
 
@@ -116,8 +116,8 @@ impl Store {
     /// `Sql`; then nothing was done and nothing stands in the ledger.
     pub fn post(&mut self, call: &Call) -> Result<Answer, StoreError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (applied, answer) = judge(&tx, call, Timestamp::now())?;
-        ledger::write(&tx, call, applied, &answer)?;
+        let (fate, answer) = judge(&tx, call, Timestamp::now())?;
+        ledger::write(&tx, call, fate, &answer)?;
         tx.commit()?;
         Ok(answer)
     }
@@ -128,7 +128,7 @@ impl Store {
     /// `Sql`.
     pub fn turn_away(&mut self, call: &Call, answer: &Answer) -> Result<(), StoreError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        ledger::write(&tx, call, Applied::Refused, answer)?;
+        ledger::write(&tx, call, Fate::Refused, answer)?;
         Ok(tx.commit()?)
     }
 }
@@ -142,9 +142,9 @@ fn fill(connection: &mut Connection, today: Date, bulk: u32) -> rusqlite::Result
 }
 
 /// The whole decision about one POST at `now`, inside its transaction.
-fn judge(tx: &Transaction<'_>, call: &Call, now: Timestamp) -> rusqlite::Result<(Applied, Answer)> {
+fn judge(tx: &Transaction<'_>, call: &Call, now: Timestamp) -> rusqlite::Result<(Fate, Answer)> {
     let Some(key) = &call.key else {
-        return Ok((Applied::Refused, problem(400, "the header `Idempotency-Key` is missing")));
+        return Ok((Fate::Refused, problem(400, "the header `Idempotency-Key` is missing")));
     };
     if !call.unguarded
         && let Some(known) = known_key(tx, call, key)?
@@ -152,18 +152,18 @@ fn judge(tx: &Transaction<'_>, call: &Call, now: Timestamp) -> rusqlite::Result<
         return Ok(known);
     }
     if call.expires.is_some_and(|expires| now >= expires) {
-        return Ok((Applied::Refused, problem(410, "the command has expired; nothing was done")));
+        return Ok((Fate::Refused, problem(410, "the command has expired; nothing was done")));
     }
-    let (applied, answer) = match rules::carry_out(tx, call, key)? {
-        Ok(result) => (Applied::Applied, Answer { status: 201, body: result }),
-        Err(Refusal { status, reason }) => (Applied::Refused, problem(status, &reason)),
+    let (fate, answer) = match rules::carry_out(tx, call, key)? {
+        Ok(result) => (Fate::Done, Answer { status: 201, body: result }),
+        Err(Refusal { status, reason }) => (Fate::Refused, problem(status, &reason)),
     };
-    remember(tx, call, key, applied, &answer)?;
-    Ok((applied, answer))
+    remember(tx, call, key, fate, &answer)?;
+    Ok((fate, answer))
 }
 
 /// The first answer again where the key is known with these arguments, a refusal where it is known with others.
-fn known_key(tx: &Transaction<'_>, call: &Call, key: &str) -> rusqlite::Result<Option<(Applied, Answer)>> {
+fn known_key(tx: &Transaction<'_>, call: &Call, key: &str) -> rusqlite::Result<Option<(Fate, Answer)>> {
     let mut find = tx.prepare_cached("SELECT action, arguments_sha256, status, result FROM effects WHERE key = ?1")?;
     let first = find
         .query_row([key], |row| {
@@ -174,22 +174,22 @@ fn known_key(tx: &Transaction<'_>, call: &Call, key: &str) -> rusqlite::Result<O
     let Some((action, digest, status, result)) = first else { return Ok(None) };
     if action != call.action.as_str() || digest != ledger::arguments_sha256(&call.arguments) {
         let answer = problem(422, &format!("the key `{key}` was used with other arguments"));
-        return Ok(Some((Applied::Refused, answer)));
+        return Ok(Some((Fate::Refused, answer)));
     }
     let status = if status == 201 { 200 } else { status };
     let body = serde_json::from_str(&result).unwrap_or(Value::Null);
-    Ok(Some((Applied::Repeated, Answer { status, body })))
+    Ok(Some((Fate::Repeated, Answer { status, body })))
 }
 
 /// Keeps the answer under the key. An unguarded call never hides the first effect of its key.
-fn remember(tx: &Transaction<'_>, call: &Call, key: &str, applied: Applied, answer: &Answer) -> rusqlite::Result<()> {
+fn remember(tx: &Transaction<'_>, call: &Call, key: &str, fate: Fate, answer: &Answer) -> rusqlite::Result<()> {
     let mut keep = tx.prepare_cached(
         "INSERT INTO effects (key, action, arguments_sha256, applied, status, result) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (key) DO UPDATE SET action = ?2, arguments_sha256 = ?3, applied = ?4, status = ?5, result = ?6
          WHERE NOT effects.applied",
     )?;
     let digest = ledger::arguments_sha256(&call.arguments);
-    let done = applied == Applied::Applied;
+    let done = fate == Fate::Done;
     keep.execute(params![key, call.action.as_str(), digest, done, answer.status, answer.body.to_string()])?;
     Ok(())
 }
