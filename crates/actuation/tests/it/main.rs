@@ -1,0 +1,10 @@
+//! What the last hop promises: nothing leaves without its lines in the log, nothing leaves twice, and stop wins.
+
+mod bench;
+mod carrying_out;
+mod history;
+mod keys;
+#[cfg(feature = "faults")]
+mod mutants;
+mod settling;
+mod shipped;
