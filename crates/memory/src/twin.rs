@@ -51,12 +51,13 @@ fn look(value: &Value, depth: usize, seen: &mut Vec<Sighting>) {
 
 /// `{"rma": "RMA-1", "order": "o-1", "reason": …}` is about `rma:RMA-1`, and says which order that belongs to.
 fn named_by_itself(object: &Map<String, Value>, seen: &mut Vec<Sighting>) {
-    let named = NAMES.iter().find_map(|name| Some((*name, object.get(*name)?.as_str()?)));
+    let named = NAMES.iter().find_map(|name| Some((*name, id_text(object.get(*name)?)?)));
     let Some((name, id)) = named else { return };
     let thing = format!("{name}:{id}");
     for other in NAMES.iter().filter(|other| **other != name) {
-        if let Some(text) = object.get(*other).and_then(Value::as_str) {
-            seen.push(Sighting { thing: format!("{other}:{text}"), property: name.to_owned(), value: id.into() });
+        if let Some(text) = object.get(*other).and_then(id_text) {
+            let value = Value::String(id.clone());
+            seen.push(Sighting { thing: format!("{other}:{text}"), property: name.to_owned(), value });
         }
     }
     properties(&thing, object, seen);
@@ -64,7 +65,7 @@ fn named_by_itself(object: &Map<String, Value>, seen: &mut Vec<Sighting>) {
 
 fn named_by_its_place(name: &str, member: &Value, seen: &mut Vec<Sighting>) {
     let Some(object) = member.as_object() else { return };
-    if let Some(id) = object.get("id").and_then(Value::as_str) {
+    if let Some(id) = object.get("id").and_then(id_text) {
         properties(&format!("{name}:{id}"), object, seen);
     }
 }
@@ -74,7 +75,7 @@ fn properties(thing: &str, object: &Map<String, Value>, seen: &mut Vec<Sighting>
     for (property, member) in object {
         let value = match member {
             Value::Array(_) => continue,
-            Value::Object(inner) => match inner.get("id").and_then(Value::as_str) {
+            Value::Object(inner) => match inner.get("id").and_then(id_text) {
                 Some(id) => Value::String(format!("{property}:{id}")),
                 None if inner.values().all(is_plain) => member.clone(),
                 None => continue,
@@ -82,6 +83,15 @@ fn properties(thing: &str, object: &Map<String, Value>, seen: &mut Vec<Sighting>
             plain => plain.clone(),
         };
         seen.push(Sighting { thing: thing.to_owned(), property: property.clone(), value });
+    }
+}
+
+/// Ids are texts or whole numbers.
+fn id_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -129,10 +139,15 @@ mod tests {
     }
 
     #[test]
+    fn an_id_may_be_a_number() {
+        check(&json!({"customer": {"id": 17}}), &[("customer:17", "id", json!(17))]);
+    }
+
+    #[test]
     fn what_names_nothing_is_left_alone() {
         check(&json!({"matches": []}), &[]);
         check(&json!("text"), &[]);
-        check(&json!({"customer": {"name": "no id"}, "order": 7}), &[]);
+        check(&json!({"customer": {"name": "no id"}, "order": 7.5}), &[]);
         assert_eq!(sightings(&json!({"refund": "rf-1", "order": "o-7"})), [], "an act's receipt is no look-up");
     }
 
