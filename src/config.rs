@@ -36,6 +36,37 @@ pub struct Config {
     /// How pictures are read.
     #[serde(default)]
     pub scan: Scan,
+    /// What the numbers on the first page should be.
+    #[serde(default)]
+    pub targets: Targets,
+}
+
+/// What the three numbers, and the touches of people, should be at most.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Targets {
+    /// Event to verdict, the middle one, in milliseconds. Default 200.
+    pub latency_p50_ms: f64,
+    /// Event to verdict, the 95th of a hundred, in milliseconds. Default 500.
+    pub latency_p95_ms: f64,
+    /// One action, in millionths of the deployment's currency. Default 50,000.
+    pub cost_per_action_micros: f64,
+    /// Runs and acts that failed, per thousand. Default 10.
+    pub failures_permille: f64,
+    /// How often a person is needed per return. Default 0.3.
+    pub touches_per_return: f64,
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self {
+            latency_p50_ms: 200.0,
+            latency_p95_ms: 500.0,
+            cost_per_action_micros: 50_000.0,
+            failures_permille: 10.0,
+            touches_per_return: 0.3,
+        }
+    }
 }
 
 /// Who is asked by default.

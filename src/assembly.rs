@@ -1,0 +1,390 @@
+//! The wiring diagram in code: a deployment's parts, each port filled with the room that answers it.
+//!
+//! ```text
+//!            folders ─┐                    ┌─ policy (Cedar)   ┌─ drivers (devices)
+//! people ──> api ──> intake ──> JOURNAL <──┼─ reasoning        │
+//!             ^                 │   └──────┤  dispatcher ──> actuation
+//!             └──── memory <────┘          └─ memory (recall)
+//! ```
+
+pub mod parts;
+pub mod places;
+pub mod replay;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use sinew_actuation::{Act, Latch};
+use sinew_api::people::{People, Person, check_bind, local_token};
+use sinew_api::views::{AuditView, StopView, When};
+use sinew_contract::{
+    Actuator, Approvers, Blobs, Booted, Clock, Draft, Expect, Journal, LogId, PrincipalId, Recall, Record, Seq,
+};
+use sinew_journal::{DataDir, FileBlobs, FileLog, Options, RealDisk};
+use sinew_memory::Memory;
+use sinew_planning::{Dispatcher, Engine, Ports, Settings};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::cli::{Coded, Exit, ExitWith};
+use crate::deployment::Deployment;
+use crate::house::Inside;
+use crate::intake::Intake;
+use crate::runtime::SystemClock;
+use parts::Parts;
+use places::Places;
+
+/// How a hub can be reached, once it is ready.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The deployment's name.
+    pub name: String,
+    /// Where pages and API are.
+    pub url: String,
+    /// Logs the owner in, once.
+    pub login: String,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Which log.
+    pub log: LogId,
+    /// From the start of the process's work to ready.
+    pub ready_ms: u128,
+}
+
+/// A deployment, assembled and recovered, not yet running.
+pub struct Hub {
+    started: Started,
+    secret: [u8; 32],
+    log: Arc<FileLog>,
+    inside: Arc<Inside>,
+    people: Arc<People>,
+    dispatcher: Dispatcher,
+    folders: Vec<Arc<sinew_drivers::FolderDevice>>,
+    listener: TcpListener,
+    places: Places,
+}
+
+impl Hub {
+    /// Opens everything, folds the log again, and binds the address.
+    ///
+    /// # Errors
+    /// `BadConfig` for a deployment that is not right; `Failed` where the data directory or the address cannot be had.
+    pub async fn start(deployment: Deployment) -> Result<Self, Coded> {
+        let begun = Instant::now();
+        // Only the first call of a process installs it; the others find it there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = open_dir(&deployment.config.data_dir)?;
+        let parts = Parts::load(&deployment).or_exit(Exit::BadConfig)?;
+        let hub = Self::assemble(deployment, parts, &dir, begun).await;
+        hub.or_exit(Exit::Failed)
+    }
+
+    async fn assemble(deployment: Deployment, parts: Parts, dir: &DataDir, begun: Instant) -> Result<Self> {
+        let places = Places::new(dir.path());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (log, opened) = FileLog::open(dir, &Options::default(), Arc::clone(&clock))?;
+        info!(?opened, "log opened");
+        let log = Arc::new(log);
+        let journal: Arc<dyn Journal> = Arc::clone(&log) as _;
+        let blobs: Arc<dyn Blobs> = Arc::new(FileBlobs::open(dir)?);
+        let (memory, found) = Memory::open(&places.memory(), journal.id())?;
+        info!(?found, "memory opened");
+        let known = parts.known.clone();
+        let engine = engine(&parts, &known, journal.as_ref(), blobs.as_ref()).await?;
+        let manifests: Vec<_> = parts.manifests.iter().cloned().collect();
+        let latch = Arc::new(Latch::open(dir.path())?);
+        let stops = held(&latch);
+        let actuator = Act::new(sinew_actuation::Parts {
+            manifests: Arc::new(parts.manifests),
+            devices: parts.devices,
+            journal: Arc::clone(&journal),
+            clock: Arc::clone(&clock),
+            latch,
+        });
+        #[cfg(feature = "faults")]
+        let actuator = actuator.with_faults(crate::faults::hop());
+        let actuator: Arc<dyn Actuator> = Arc::new(actuator);
+        let policy = Arc::new(parts.policy);
+        boot(journal.as_ref(), &deployment, policy.as_ref()).await?;
+        let settings = Settings {
+            agent: parts.agent,
+            approvers: Approvers { role: deployment.config.gates.role.clone(), quorum: 1, not_by: Vec::new() },
+            gate_life: deployment.config.gate_life(),
+            catalogue: deployment.digest,
+        };
+        let ports = Ports {
+            clock: Arc::clone(&clock),
+            journal: Arc::clone(&journal),
+            recall: Arc::new(memory.clone()) as Arc<dyn Recall>,
+            model: parts.reasoner.into_port(),
+            policy,
+            actuator: Arc::clone(&actuator),
+        };
+        let mut dispatcher = Dispatcher::new(ports, settings, engine);
+        let intake = Intake::new(Arc::clone(&journal), Arc::clone(&blobs), Arc::clone(&clock), Arc::new(parts.scanner));
+        let intake = Arc::new(intake);
+        catch_up(journal.as_ref(), &memory, &intake).await?;
+        dispatcher.recover().await?;
+        let secret = places.secret()?;
+        let owner = owner(&deployment.people);
+        let people = People::open(deployment.people, Box::new(places.clone()), secret, Arc::clone(&clock))?;
+        check_bind(deployment.config.listen, &people)?;
+        let listener = bind(deployment.config.listen)?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let code = people.issue_link(&owner)?;
+        places.announce(&url, &owner)?;
+        let root = dir.path().to_owned();
+        let log_id = journal.id();
+        let inside = Inside {
+            journal,
+            blobs,
+            memory,
+            desk: dispatcher.desk(),
+            intake,
+            actuator,
+            manifests,
+            targets: deployment.config.targets.clone(),
+            since: clock.now().wall,
+            clock,
+            stops: Mutex::new(stops),
+            audited: Mutex::new(None),
+            verify: Box::new(move || audit(&root, log_id)),
+        };
+        let started = Started {
+            name: deployment.config.name,
+            login: format!("{url}/login?code={code}"),
+            url,
+            data_dir: dir.path().to_owned(),
+            log: log_id,
+            ready_ms: begun.elapsed().as_millis(),
+        };
+        let (inside, people) = (Arc::new(inside), Arc::new(people));
+        Ok(Self { started, secret, log, inside, people, dispatcher, folders: parts.folders, listener, places })
+    }
+
+    /// How it can be reached.
+    pub fn started(&self) -> &Started {
+        &self.started
+    }
+
+    /// The bearer token of a local caller.
+    pub fn token(&self, person: &str) -> String {
+        local_token(self.secret, person)
+    }
+
+    /// Runs until `until` is done or a part fails; then ends the parts in reverse order and closes the log.
+    ///
+    /// # Errors
+    /// Whatever made a part fail.
+    pub async fn run(self, until: impl Future<Output = std::io::Result<()>> + Send) -> Result<()> {
+        let Self { log, inside, people, dispatcher, folders, listener, places, started, .. } = self;
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks: JoinSet<Result<()>> = JoinSet::new();
+        let of = |stopping: &watch::Receiver<bool>| stopping.clone();
+        let ended = of(&stopping);
+        tasks.spawn(async move { Ok(dispatcher.run(ended).await?) });
+        tasks.spawn(project(Arc::clone(&inside), of(&stopping)));
+        tasks.spawn(serve(listener, Arc::clone(&inside), people, started.name, of(&stopping)));
+        tasks.spawn(audit_now(Arc::clone(&inside)));
+        for folder in folders {
+            tasks.spawn(listen(folder, Arc::clone(&inside), of(&stopping)));
+        }
+        let outcome = tokio::select! {
+            signal = until => signal.context("waiting for the end"),
+            failed = first_failure(&mut tasks) => Err(failed),
+        };
+        stop.send_replace(true);
+        while let Some(ended) = tasks.join_next().await {
+            if let Ok(Err(failure)) = ended {
+                warn!("{failure:#}");
+            }
+        }
+        log.close().await;
+        if let Err(failure) = std::fs::remove_file(places.address()) {
+            warn!(%failure, "cannot remove the address file");
+        }
+        outcome
+    }
+}
+
+/// The first part that fails; never returns while parts end well.
+async fn first_failure(tasks: &mut JoinSet<Result<()>>) -> anyhow::Error {
+    loop {
+        match tasks.join_next().await {
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(failure))) => {
+                error!("{failure:#}");
+                return failure;
+            }
+            Some(Err(crash)) => return anyhow::Error::new(crash).context("a part crashed"),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn open_dir(path: &Path) -> Result<DataDir, Coded> {
+    DataDir::open(Arc::new(RealDisk), path).or_exit(Exit::Failed)
+}
+
+/// Opens a log for reading its history, while no hub is running on it.
+///
+/// # Errors
+/// Where it is in use, damaged or not there.
+pub fn open_log(path: &Path) -> Result<(FileLog, FileBlobs)> {
+    if !path.join("journal").is_dir() {
+        return Err(anyhow!("`{}` is not a data directory", path.display()));
+    }
+    let dir = DataDir::open(Arc::new(RealDisk), path)?;
+    let (log, _) = FileLog::open(&dir, &Options::default(), Arc::new(SystemClock))?;
+    Ok((log, FileBlobs::open(&dir)?))
+}
+
+/// The engine with today's playbooks, and those to which runs of yesterday are pinned.
+async fn engine(
+    parts: &Parts,
+    known: &sinew_planning::Known,
+    journal: &dyn Journal,
+    blobs: &dyn Blobs,
+) -> Result<Engine> {
+    for playbook in &parts.playbooks {
+        let text = sinew_expr::canonical(playbook.document());
+        blobs.put(text.into(), "application/json").await.context("cannot keep a playbook's text")?;
+    }
+    let pinned = replay::pinned(journal, blobs, known).await?;
+    let mut engine = Engine::new(pinned.into_values());
+    engine.offer(parts.playbooks.iter().cloned());
+    Ok(engine)
+}
+
+async fn boot(journal: &dyn Journal, deployment: &Deployment, policy: &dyn sinew_contract::Policy) -> Result<()> {
+    let booted =
+        Booted { version: env!("CARGO_PKG_VERSION").to_owned(), catalogue: deployment.digest, policy: policy.digest() };
+    let draft = Draft::new(own_name(), Record::Booted(booted));
+    journal.append(vec![draft], Expect::Anything).await?;
+    Ok(())
+}
+
+/// The principal of the house itself.
+fn own_name() -> PrincipalId {
+    "sinew".parse().expect("`sinew` is a plain name")
+}
+
+/// Folds the log into memory and intake up to its present end.
+async fn catch_up(journal: &dyn Journal, memory: &Memory, intake: &Intake) -> Result<()> {
+    let head = memory.head();
+    let stands = head.seq == Seq::ZERO || journal.read(head.seq, 1)?.first().is_some_and(|e| e.hash == head.hash);
+    if !stands {
+        warn!(at = %head.seq, "memory was folded from another history; folding again");
+        memory.reset().await?;
+    }
+    let mut from = Seq::ZERO.next();
+    loop {
+        let entries = journal.read(from, 256)?;
+        let Some(last) = entries.last() else { return Ok(()) };
+        from = last.seq().next();
+        entries.iter().for_each(|entry| intake.observe(entry));
+        memory.fold(entries).await?;
+    }
+}
+
+/// Returns when the end is told, or nobody can tell it any more. Cancel safe.
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    drop(stopping.wait_for(|stop| *stop).await);
+}
+
+/// Keeps memory and intake at the end of the log.
+async fn project(inside: Arc<Inside>, mut stopping: watch::Receiver<bool>) -> Result<()> {
+    let mut follower = inside.journal.follow(inside.memory.watermark().next());
+    loop {
+        // Cancel safe: both say so.
+        let batch = tokio::select! {
+            batch = follower.next(256) => batch?,
+            () = told(&mut stopping) => return Ok(()),
+        };
+        batch.iter().for_each(|entry| inside.intake.observe(entry));
+        inside.memory.fold(batch).await?;
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    inside: Arc<Inside>,
+    people: Arc<People>,
+    site: String,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let parts = sinew_api::Parts {
+        house: Arc::clone(&inside) as _,
+        clock: Arc::clone(&inside.clock),
+        watch: inside,
+        people,
+        settings: sinew_api::Settings {
+            site,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..sinew_api::Settings::default()
+        },
+    };
+    let until = async move {
+        told(&mut stopping).await;
+    };
+    sinew_api::serve(listener, parts, until).await.context("the pages")
+}
+
+/// Takes in what appears in a watched folder; each file stays there until its event is durable.
+async fn listen(
+    folder: Arc<sinew_drivers::FolderDevice>,
+    inside: Arc<Inside>,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<()> {
+    loop {
+        let reading = tokio::select! {
+            reading = sinew_contract::Device::listen(folder.as_ref()) => reading?,
+            () = told(&mut stopping) => return Ok(()),
+        };
+        crate::intake::take_file(&inside.intake, &folder, reading).await?;
+    }
+}
+
+/// Verifies the log once after the start, for the audit page.
+async fn audit_now(inside: Arc<Inside>) -> Result<()> {
+    tokio::task::spawn_blocking(move || inside.verify_now()).await.context("the audit crashed")
+}
+
+fn audit(root: &Path, log: LogId) -> AuditView {
+    let report = sinew_journal::verify(&RealDisk, root);
+    let at = Some(When(SystemClock.now().wall));
+    let (ok, head, problem) = match report {
+        Ok(report) => (true, report.head, None),
+        Err(error) => (
+            false,
+            sinew_contract::EntryRef { seq: Seq::ZERO, hash: sinew_contract::Digest::ZERO },
+            Some(error.to_string()),
+        ),
+    };
+    AuditView { log, entries: head.seq, head: head.hash, ok: Some(ok), verified_to: head.seq, verified_at: at, problem }
+}
+
+/// The stops that a latch holds from before this start.
+fn held(latch: &Latch) -> Vec<StopView> {
+    let view = |(covers, reason)| StopView { covers, reason, by: None, at: None };
+    latch.stops().into_iter().map(view).collect()
+}
+
+/// The person whom the login link and the local command line stand for: the first owner, else the first person.
+fn owner(people: &[Person]) -> String {
+    let owner = people.iter().find(|p| p.roles.iter().any(|r| r == "owner"));
+    owner.or(people.first()).map(|p| p.name.clone()).unwrap_or_default()
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("cannot listen at {address}; is another one running? choose with --listen 127.0.0.1:0")
+    })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}

@@ -1,0 +1,184 @@
+//! The texts of a deployment, each handed to the room that understands it. Checked whole, before anything starts.
+//!
+//! Does not open the log: `sinew doctor` and `sinew playbook check` load the parts of a deployment that is running.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sinew_actuation::Manifests;
+use sinew_contract::{Device, DeviceId, ErrorKind, Failure, PlaybookName, PrincipalId};
+use sinew_drivers::{Egress, FolderDevice, Surroundings};
+use sinew_perception::{ScanConfig, Scanner};
+use sinew_planning::{Known, KnownCapability, Playbook, Severity};
+use sinew_policy::Cedar;
+use sinew_reasoning::Reasoner;
+
+use crate::deployment::Deployment;
+use crate::runtime::SystemClock;
+
+/// The built-in device behind `call: http`.
+const HTTP: &str = "id = \"http\"\ndriver = \"http\"\n";
+
+/// What an agent's file says that the roof itself holds to.
+#[derive(Debug, Deserialize)]
+struct Agent {
+    name: String,
+    #[serde(rename = "may-ask-for")]
+    may_ask_for: MayAskFor,
+}
+
+#[derive(Debug, Deserialize)]
+struct MayAskFor {
+    capabilities: Vec<String>,
+}
+
+/// A deployment's parts, loaded.
+pub struct Parts {
+    /// The agent on whose behalf playbooks act.
+    pub agent: PrincipalId,
+    /// May it.
+    pub policy: Cedar,
+    /// Tables and templates.
+    pub reasoner: Reasoner,
+    /// What can be done.
+    pub manifests: Manifests,
+    /// What it is done with.
+    pub devices: BTreeMap<DeviceId, Arc<dyn Device>>,
+    /// Watched folders.
+    pub folders: Vec<Arc<FolderDevice>>,
+    /// The reader of pictures.
+    pub scanner: Scanner,
+    /// What playbooks may name.
+    pub known: Known,
+    /// The playbooks.
+    pub playbooks: Vec<Arc<Playbook>>,
+}
+
+impl Parts {
+    /// Loads and checks all parts.
+    ///
+    /// # Errors
+    /// Names the file, and where it can the line, column and mend, of everything that is wrong with the first bad part.
+    pub fn load(deployment: &Deployment) -> Result<Self> {
+        let policy = Cedar::load(&deployment.texts("policies")).context("the policies are not right")?;
+        let reasoner = Reasoner::load(&deployment.texts("rules"), &deployment.texts("templates"))
+            .context("the rules or templates are not right")?;
+        let (devices, folders) = open_devices(deployment)?;
+        let manifests = Manifests::load(&deployment.texts("capabilities"), &devices)?;
+        let (agent, may) = agent(deployment)?;
+        let known = names(deployment, &manifests, &reasoner, &may);
+        let playbooks = playbooks(deployment, &known)?;
+        let formats = json!({ "formats": deployment.config.scan.formats });
+        let config: ScanConfig =
+            serde_json::from_value(formats).context("`scan.formats` in sinew.toml is not right")?;
+        let scanner = Scanner::new(config).context("`scan` in sinew.toml is not right")?;
+        Ok(Self { agent, policy, reasoner, manifests, devices, folders, scanner, known, playbooks })
+    }
+}
+
+/// What playbooks of this deployment may name.
+///
+/// # Errors
+/// As `Parts::load`, but for the playbooks themselves.
+pub fn known(deployment: &Deployment) -> Result<Known> {
+    let reasoner = Reasoner::load(&deployment.texts("rules"), &deployment.texts("templates"))?;
+    let (devices, _) = open_devices(deployment)?;
+    let manifests = Manifests::load(&deployment.texts("capabilities"), &devices)?;
+    let (_, may) = agent(deployment)?;
+    Ok(names(deployment, &manifests, &reasoner, &may))
+}
+
+/// The text of a playbook to which a run is pinned, made ready again.
+///
+/// # Errors
+/// Where it does not fit this binary or this deployment any more.
+pub fn pinned_playbook(bytes: &[u8], name: &PlaybookName, known: &Known) -> Result<Playbook> {
+    let text = std::str::from_utf8(bytes).with_context(|| format!("the kept text of `{name}` is not text"))?;
+    let (playbook, findings) = sinew_planning::check(text, known);
+    let why = || findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    playbook.with_context(|| format!("a run is pinned to a version of `{name}` that does not fit any more:\n{}", why()))
+}
+
+fn names(deployment: &Deployment, manifests: &Manifests, reasoner: &Reasoner, may: &[String]) -> Known {
+    let allowed = manifests.iter().filter(|m| may.iter().any(|name| name == m.name.as_str()));
+    let capability = |m: &Arc<sinew_contract::Manifest>| {
+        (m.name.clone(), KnownCapability { class: m.class, compensation: m.compensation.clone() })
+    };
+    Known {
+        capabilities: allowed.map(capability).collect(),
+        rules: reasoner.names().rules.iter().cloned().collect(),
+        templates: reasoner.names().templates.iter().cloned().collect(),
+        roles: deployment.roles().collect(),
+    }
+}
+
+fn playbooks(deployment: &Deployment, known: &Known) -> Result<Vec<Arc<Playbook>>> {
+    let (mut playbooks, mut wrong): (Vec<Arc<Playbook>>, Vec<String>) = (Vec::new(), Vec::new());
+    for (file, text) in deployment.texts("playbooks") {
+        let (playbook, findings) = sinew_planning::check(&text, known);
+        let errors = findings.iter().filter(|f| f.severity == Severity::Error || playbook.is_none());
+        wrong.extend(errors.map(|f| format!("playbooks/{file}:{f}")));
+        playbooks.extend(playbook.map(Arc::new));
+    }
+    if !wrong.is_empty() {
+        bail!("the playbooks are not right:\n{}", wrong.join("\n"));
+    }
+    Ok(playbooks)
+}
+
+fn agent(deployment: &Deployment) -> Result<(PrincipalId, Vec<String>)> {
+    let wanted = &deployment.config.agent;
+    for (file, text) in deployment.texts("agents") {
+        let agent: Agent = toml::from_str(&text).with_context(|| format!("`agents/{file}` is not right"))?;
+        if agent.name == *wanted {
+            let id = format!("agent:{wanted}").parse().with_context(|| format!("`agents/{file}` has a bad name"))?;
+            return Ok((id, agent.may_ask_for.capabilities));
+        }
+    }
+    bail!("sinew.toml names the agent `{wanted}`, and no file in agents/ has that name")
+}
+
+type Devices = BTreeMap<DeviceId, Arc<dyn Device>>;
+
+fn open_devices(deployment: &Deployment) -> Result<(Devices, Vec<Arc<FolderDevice>>)> {
+    let surroundings = surroundings(deployment);
+    let (mut devices, mut folders) = (BTreeMap::new(), Vec::new());
+    let own = ("http (built in)".to_owned(), HTTP.to_owned());
+    for (file, text) in deployment.texts("devices").into_iter().chain([own]) {
+        let value: toml::Value = toml::from_str(&text).with_context(|| format!("`devices/{file}` is not right"))?;
+        let value: Value = serde_json::to_value(value).with_context(|| format!("`devices/{file}` is not right"))?;
+        let opened = sinew_drivers::open(&value, &surroundings).with_context(|| format!("`devices/{file}`"))?;
+        folders.extend(opened.folder);
+        if let Some(twice) = devices.insert(opened.device.id().clone(), Arc::clone(&opened.device)) {
+            bail!("`devices/{file}`: there are two devices named `{}`", twice.id());
+        }
+    }
+    Ok((devices, folders))
+}
+
+fn surroundings(deployment: &Deployment) -> Surroundings {
+    Surroundings {
+        clock: Arc::new(SystemClock),
+        hosts: deployment.config.hosts.clone(),
+        egress: Egress::new(deployment.config.egress.allow.iter().cloned()),
+        secrets: Arc::new(secret),
+        data_dir: deployment.config.data_dir.clone(),
+    }
+}
+
+/// A secret by its reference: `env:NAME` or `file:PATH`.
+fn secret(reference: &str) -> Result<String, Failure> {
+    let missing = |what: String| Failure::new(ErrorKind::Missing, what);
+    match reference.split_once(':') {
+        Some(("env", name)) => {
+            std::env::var(name).map_err(|_| missing(format!("the environment has no variable `{name}`")))
+        }
+        Some(("file", path)) => std::fs::read_to_string(path)
+            .map(|text| text.trim_end().to_owned())
+            .map_err(|e| missing(format!("cannot read the secret file `{path}`")).caused_by(e)),
+        _ => Err(Failure::new(ErrorKind::Invalid, "a secret is given as `env:NAME` or `file:PATH`")),
+    }
+}

@@ -1,0 +1,80 @@
+//! Calls the hub that is running on a data directory.
+//!
+//! Knows the hub's address and the local secret from files that only the owner of the data directory can read.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use serde_json::Value;
+
+use super::{Coded, Exit, ExitWith};
+use crate::assembly::places;
+
+/// A caller of one hub.
+pub struct Client {
+    base: String,
+    token: String,
+    http: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Client {
+    /// Calls as the first owner of the deployment.
+    pub fn local(data: &Path) -> Result<Self, Coded> {
+        Self::local_as(data, None)
+    }
+
+    /// Calls as this person.
+    pub fn local_as(data: &Path, person: Option<&str>) -> Result<Self, Coded> {
+        let places = places::Places::new(data);
+        let address = read(&places.address(), data)?;
+        let (base, owner) = address.split_once(' ').unwrap_or((address.as_str(), "owner"));
+        let secret = places.secret().or_exit(Exit::Unreachable)?;
+        let token = sinew_api::people::local_token(secret, person.unwrap_or(owner));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Failed)?;
+        let http = reqwest::Client::builder().no_proxy().build().or_exit(Exit::Failed)?;
+        Ok(Self { base: base.to_owned(), token, http, runtime })
+    }
+
+    /// Gets a resource.
+    pub fn get(&self, path: &str) -> Result<Value, Coded> {
+        self.send(self.http.get(format!("{}{path}", self.base)))
+    }
+
+    /// Posts a body.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value, Coded> {
+        self.send(self.http.post(format!("{}{path}", self.base)).json(body))
+    }
+
+    fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Coded> {
+        self.runtime.block_on(async {
+            let sent = request.bearer_auth(&self.token).send().await;
+            let response = sent
+                .with_context(|| format!("the hub at {} does not answer; is `sinew up` running?", self.base))
+                .or_exit(Exit::Unreachable)?;
+            let status = response.status();
+            let body: Value = response.json().await.context("the hub's answer is not JSON").or_exit(Exit::Failed)?;
+            if status.is_success() { Ok(body) } else { Err(problem(status.as_u16(), &body)) }
+        })
+    }
+}
+
+/// An RFC 9457 problem as an error with its exit code.
+fn problem(status: u16, body: &Value) -> Coded {
+    let text = |name| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    let exit = match status {
+        401 | 403 => Exit::Refused,
+        502..=504 => Exit::Unreachable,
+        _ => Exit::Failed,
+    };
+    let (title, detail) = (text("title"), text("detail"));
+    let error = if detail.is_empty() { anyhow!("{title} ({status})") } else { anyhow!("{title}: {detail} ({status})") };
+    Coded { exit, error }
+}
+
+fn read(path: &PathBuf, data: &Path) -> Result<String, Coded> {
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!("no hub is running on `{}`; start one with `sinew up`, or name its data with --data", data.display())
+    });
+    text.map(|t| t.trim().to_owned()).or_exit(Exit::Unreachable)
+}
