@@ -132,7 +132,7 @@ mod tests {
         let cases: &[(&str, bool, &[&str], &[&str])] = &[
             (".", true, &[], &[]),
             ("$context.order.price", false, &["order"], &[]),
-            ("\"refund/\" + $context.order.rma + \"/\" + $workflow.id", false, &["id", "order"], &[]),
+            ("\"refund/\" + $context.order.rma + \"/\" + $workflow.id", false, &["order", "id"], &[]),
             ("$context + { order: .matches[0] }", true, &[], &["context"]),
             ("{ a: $context.x, b: 1 }", false, &["x"], &[]),
             ("length > 3", true, &[], &[]),

@@ -1,0 +1,7 @@
+//! Playbooks as others see them: text in, findings out; entries in, effects out.
+
+mod findings;
+mod replay;
+mod returns;
+mod semantics;
+mod world;
