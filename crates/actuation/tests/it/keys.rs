@@ -97,15 +97,18 @@ async fn an_act_that_was_undone_frees_its_thing_and_keeps_its_key() {
 
 #[tokio::test]
 async fn what_only_looks_like_an_undo_frees_nothing() {
-    let bench = Bench::new();
     let one = pay(1, "k1", "O-1", 500);
-    bench.go(&one).await;
-    let mut plain = wish(1, "unpay", "undo/k1", json!({ "refund": "rf-1" }));
-    plain.effect.step = 2;
-    bench.go(&plain).await;
-    let foreign = Wish { compensates: Some(one.effect), ..wish(5, "unpay", "undo/k1/", json!({ "refund": "rf-1" })) };
-    bench.go(&foreign).await;
-    assert!(matches!(bench.prepare(&pay(2, "k2", "O-1", 500)).standing, Standing::Duplicate { .. }));
+    // Neither the key's name alone, nor another run, nor an undo of something else.
+    let rows = [(1, "undo/k1", None), (5, "undo/k1", Some(one.effect)), (1, "undo/k2", Some(one.effect))];
+    for (run, key, compensates) in rows {
+        let bench = Bench::new();
+        bench.go(&one).await;
+        let mut undo = Wish { compensates, ..wish(run, "unpay", key, json!({ "refund": "rf-1" })) };
+        undo.effect.step = 2;
+        assert_eq!(bench.go(&undo).await, done());
+        let standing = bench.prepare(&pay(2, "k2", "O-1", 500)).standing;
+        assert!(matches!(standing, Standing::Duplicate { .. }), "{run} {key}: {standing:?}");
+    }
 }
 
 #[tokio::test]
