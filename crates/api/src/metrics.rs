@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
 use crate::server::Api;
-use crate::views::{HealthView, Measure, Standing};
+use crate::views::{HealthView, Measure, Condition};
 
 /// The process answers.
 pub(crate) async fn livez() -> &'static str {
@@ -19,9 +19,9 @@ pub(crate) async fn livez() -> &'static str {
 
 /// It takes work in: 200, or 503 while it starts or is broken. A pressed stop is not a reason to restart it.
 pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> (StatusCode, &'static str) {
-    match api.watch.health().await.standing {
-        Standing::Ready | Standing::Stopped | Standing::Degraded => (StatusCode::OK, "ready\n"),
-        Standing::Starting | Standing::Broken => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    match api.watch.health().await.condition {
+        Condition::Ready | Condition::Stopped | Condition::Degraded => (StatusCode::OK, "ready\n"),
+        Condition::Starting | Condition::Broken => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
     }
 }
 

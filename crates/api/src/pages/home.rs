@@ -11,7 +11,7 @@ use super::runs::run_list;
 use super::visit::Visit;
 use super::words;
 use crate::problem::Problem;
-use crate::views::{GateQuery, GateStatus, HealthView, Measure, RunQuery, Standing};
+use crate::views::{GateQuery, GateStatus, HealthView, Measure, RunQuery, Condition};
 
 /// Shows it.
 pub(crate) async fn show(visit: Visit) -> Response {
@@ -50,14 +50,14 @@ async fn content(visit: &Visit) -> Result<Markup, Problem> {
 }
 
 fn standing(visit: &Visit, health: &HealthView) -> Markup {
-    let tone = match health.standing {
-        Standing::Ready => "good",
-        Standing::Starting | Standing::Degraded => "open",
-        Standing::Stopped | Standing::Broken => "bad",
+    let tone = match health.condition {
+        Condition::Ready => "good",
+        Condition::Starting | Condition::Degraded => "open",
+        Condition::Stopped | Condition::Broken => "bad",
     };
     html! {
         p.standing {
-            span class={"chip " (tone)} { (health.standing.word()) }
+            span class={"chip " (tone)} { (health.condition.word()) }
             span.muted { " up since " (words::ago(visit.now(), health.since)) }
             @for reason in &health.reasons { span.muted { " · " (reason) } }
         }

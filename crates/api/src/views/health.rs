@@ -47,7 +47,7 @@ pub struct Numbers {
 /// How the process stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum Condition {
     /// It works.
     Ready,
     /// It reads its log and does not act yet.
@@ -60,7 +60,7 @@ pub enum Standing {
     Broken,
 }
 
-impl Standing {
+impl Condition {
     /// The word for it.
     pub const fn word(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ pub struct DeviceView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HealthView {
     /// How the process stands.
-    pub standing: Standing,
+    pub condition: Condition,
     /// Why, where it is not ready.
     #[serde(default)]
     pub reasons: Vec<String>,
