@@ -4,6 +4,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use jaq_core::box_iter::box_once;
 use jaq_core::load::{
@@ -41,7 +42,9 @@ def toarray: if isarray then . else [.] end;
 ";
 
 /// All definitions that a program may call, each after those that it calls.
-pub(super) fn defs() -> Vec<Def<&'static str>> {
+static LIBRARY: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(library);
+
+fn library() -> Vec<Def<&'static str>> {
     let ours = load::parse(DEFS_OURS, |p| p.defs()).expect("invariant: our own definitions parse");
     let more = load::parse(DEFS_MORE, |p| p.defs()).expect("invariant: our own definitions parse");
     let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
@@ -51,6 +54,35 @@ pub(super) fn defs() -> Vec<Def<&'static str>> {
     };
     let kept = theirs.filter(|def| !DEFS_OUT.contains(&def.name)).map(replaced).chain(more);
     callable(kept)
+}
+
+/// The definitions that one program needs, directly or through others: compiling all of them takes a hundred times longer.
+pub(super) fn defs_for(term: &Term<&str>) -> Vec<Def<&'static str>> {
+    let mut called = BTreeSet::new();
+    note_calls(term, &mut called);
+    let mut needed = Vec::new();
+    for def in LIBRARY.iter().rev() {
+        if called.contains(&(def.name, def.args.len())) {
+            note_calls(&def.body, &mut called);
+            needed.push(def.clone());
+        }
+    }
+    needed.reverse();
+    needed
+}
+
+fn note_calls<'s>(term: &Term<&'s str>, called: &mut BTreeSet<(&'s str, usize)>) {
+    called.extend(call_of(term));
+    walk::children(term).into_iter().for_each(|child| note_calls(child, called));
+}
+
+/// The function that a term itself calls: by name, or as the format of a text.
+fn call_of<'s>(term: &Term<&'s str>) -> Option<(&'s str, usize)> {
+    match term {
+        Term::Call(name, args) => Some((name, args.len())),
+        Term::Str(Some(format), _) => Some((format, 0)),
+        _ => None,
+    }
 }
 
 /// Keeps the definitions whose every call exists: the library defines more than its small build has natives for.
@@ -78,12 +110,7 @@ fn all_known(term: &Term<&'static str>, known: &BTreeSet<Signature>, local: &[Si
             local.extend(def.args.iter().map(|arg| (*arg, 0)));
         }
     }
-    let call = match term {
-        Term::Call(name, args) => Some((*name, args.len())),
-        Term::Str(Some(format), _) => Some((*format, 0)),
-        _ => None,
-    };
-    let here = call.is_none_or(|call| known.contains(&call) || local.contains(&call));
+    let here = call_of(term).is_none_or(|call| known.contains(&call) || local.contains(&call));
     here && walk::children(term).into_iter().all(|child| all_known(child, known, &local))
 }
 
@@ -152,4 +179,74 @@ fn times(mut cv: Cv<'_, Pure>) -> ValXs<'_, Val> {
         return bome(Err(Error::str("a text cannot be repeated to more than 1 MiB")));
     }
     bome(left * right)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Profile, Program};
+
+    use super::*;
+
+    #[test]
+    fn every_function_of_the_library_compiles_with_what_it_needs() {
+        for def in LIBRARY.iter().filter(|def| !def.name.starts_with('@')) {
+            let args = vec!["1"; def.args.len()].join("; ");
+            let call = if args.is_empty() { def.name.to_owned() } else { format!("{}({args})", def.name) };
+            assert!(Program::compile(&call, &[], Profile::Author).is_ok(), "{call}");
+        }
+    }
+
+    #[test]
+    fn the_library_has_what_playbooks_use() {
+        let names: BTreeSet<_> = LIBRARY.iter().map(|def| def.name).chain(funs().iter().map(|f| f.0)).collect();
+        let used = [
+            "map",
+            "select",
+            "to_entries",
+            "from_entries",
+            "with_entries",
+            "join",
+            "split",
+            "add",
+            "any",
+            "all",
+            "unique",
+            "group_by",
+            "sort_by",
+            "min_by",
+            "max_by",
+            "flatten",
+            "keys",
+            "has",
+            "contains",
+            "index",
+            "ltrimstr",
+            "startswith",
+            "tostring",
+            "tonumber",
+            "tojson",
+            "fromjson",
+            "getpath",
+            "setpath",
+            "del",
+            "paths",
+            "limit",
+            "first",
+            "floor",
+            "round",
+            "abs",
+            "ascii_downcase",
+            "trim",
+            "type",
+            "length",
+            "walk",
+            "transpose",
+            "in",
+            "inside",
+            "@json",
+            "@text",
+        ];
+        let missing: Vec<_> = used.into_iter().filter(|name| !names.contains(name)).collect();
+        assert_eq!(missing, Vec::<&str>::new());
+    }
 }

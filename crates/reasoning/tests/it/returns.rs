@@ -93,3 +93,14 @@ fn there_is_no_letter_for_an_outcome_that_nobody_thought_of() {
     assert!(message(inputs).is_err());
     assert!(message(json!({"outcome": "refunded", "title": "Boots"})).is_err(), "a name is missing");
 }
+
+#[test]
+fn the_clerk_climbs_only_rungs_that_exist() {
+    let agent: toml::Value = toml::from_str(&file("agents/return-clerk.toml").1).expect("the agent is TOML");
+    let roles = agent.get("roles").and_then(toml::Value::as_table).expect("the agent has roles");
+    let rungs: Vec<_> = roles.values().flat_map(|rungs| rungs.as_array().expect("a ladder is a list")).collect();
+    assert!(
+        !rungs.is_empty() && rungs.iter().all(|rung| matches!(rung.as_str(), Some("rules" | "template"))),
+        "{rungs:?}"
+    );
+}
