@@ -106,6 +106,9 @@ impl Program {
             None => return Ok(Value::Null),
             Some(output) => output.map_err(|exn| self.failed(&describe(exn)))?,
         };
+        if !budget::is_small(&first) {
+            return Err(self.failed("its output is too large or nested too deeply"));
+        }
         value::to_json(&first).map_err(|problem| self.failed(&problem))
     }
 
@@ -395,6 +398,7 @@ mod tests {
             "[range(900000)] | reduce .[] as $i (null; {a: .})",
             "last(limit(900000; 1 | recurse([.])))",
             "reduce range(64) as $i (1; [., .])",
+            &["[., .]"; 60].join(" | "),
             "1 | until(false; [.])",
         ] {
             assert!(run(source, &json!(null)).is_err(), "{source}");

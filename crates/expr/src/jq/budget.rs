@@ -16,6 +16,9 @@ const DEPTH_MAX: usize = 256;
 /// Values in the state of a loop; 64 bytes of text count as one.
 const SIZE_MAX: usize = 100_000;
 
+/// Values in an output.
+const OUTPUT_SIZE_MAX: usize = 1_000_000;
+
 /// A small state is looked at after every step, a large one after every fourth: what doubles with each step can then be
 /// sixteen times too large before it is seen, and memory still suffices.
 const SIZE_LARGE: usize = 256;
@@ -65,6 +68,11 @@ impl Budget {
     fn spend(&self, steps: u64) {
         self.steps_left.set(self.steps_left.get().saturating_sub(steps));
     }
+}
+
+/// Says whether a value may come out: parts that are shared inside count each time, as they will in JSON.
+pub(super) fn is_small(value: &Val) -> bool {
+    size(value, 0, OUTPUT_SIZE_MAX).is_some()
 }
 
 /// Counts the values in a value; none where they are more than `limit` or nested too deeply.
