@@ -179,6 +179,10 @@ fn later_frames(rest: &[u8]) -> impl Iterator<Item = Frame<'_>> {
 /// Says whether some sector that the frame at the start of `rest` (at `at` in its file) claims is still zero.
 fn lacks_a_sector(rest: &[u8], at: usize) -> bool {
     let Some(claimed) = span(rest) else { return false };
+    // Length and checksum arrive together, as one word: a length alone is no beginning of a frame.
+    if number(rest, 4) == Some(0) {
+        return false;
+    }
     let (first, others) = rest[..claimed.min(rest.len())].split_at((SECTOR - at % SECTOR).min(claimed).min(rest.len()));
     first.iter().all(|b| *b == 0) || others.chunks(SECTOR).any(|piece| piece.iter().all(|b| *b == 0))
 }
@@ -249,6 +253,15 @@ mod tests {
         fn any_bytes_are_survived(bytes: Vec<u8>, at in 0usize..64) {
             let _ = parse(&bytes);
             let _ = judge(&bytes, at, 1);
+        }
+    }
+
+    #[test]
+    fn a_stray_byte_after_the_end_is_no_torn_write() {
+        for at in 0..8 {
+            let mut file = vec![0; 2_048];
+            file[at] = 0x18;
+            assert_eq!(judge(&file, 0, 1), Verdict::Damaged, "{at}");
         }
     }
 

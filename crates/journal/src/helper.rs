@@ -27,6 +27,8 @@ enum Spare {
     None,
     InTheMaking,
     Made(Arc<dyn DiskFile>),
+    /// The writer has it, still under its first name: until it is renamed nobody may make another.
+    Taken,
 }
 
 /// What all jobs need.
@@ -69,8 +71,7 @@ impl Workshop {
         if let Err(error) = &made {
             tracing::warn!(%error, "the next segment cannot be prepared yet");
         }
-        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = made.map_or(Spare::None, Spare::Made);
-        self.made.notify_all();
+        self.set_spare(made.map_or(Spare::None, Spare::Made));
     }
 
     /// Takes the prepared segment, or makes it now.
@@ -78,10 +79,16 @@ impl Workshop {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = |spare: &mut Spare| matches!(spare, Spare::InTheMaking);
         let mut spare = self.made.wait_while(spare, waiting).unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *spare, Spare::None) {
-            Spare::Made(file) => Ok(file),
-            _ => self.make_spare(),
+        if let Spare::Made(file) = std::mem::replace(&mut *spare, Spare::Taken) {
+            return Ok(file);
         }
+        drop(spare);
+        self.make_spare().inspect_err(|_| self.set_spare(Spare::None))
+    }
+
+    fn set_spare(&self, spare: Spare) {
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = spare;
+        self.made.notify_all();
     }
 
     /// Turns a spare into the segment with this opening, and returns when that is on disk.
@@ -92,6 +99,7 @@ impl Workshop {
         spare.sync_data()?;
         let path = self.dir.join(segment::file_name(opening.first));
         self.disk.rename(&self.spare_path(), &path)?;
+        self.set_spare(Spare::None);
         self.disk.sync_dir(&self.dir)?;
         Ok(path)
     }

@@ -178,6 +178,12 @@ impl FileLog {
     }
 }
 
+impl std::fmt::Debug for FileLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileLog").field("dir", &self.dir).field("tail", &self.tail()).finish_non_exhaustive()
+    }
+}
+
 fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         tracing::error!("the journal's writer thread panicked");

@@ -37,6 +37,8 @@ mod journal;
 mod keyring;
 mod log;
 mod options;
+#[cfg(test)]
+mod power_cut;
 mod prepare;
 mod reader;
 mod recover;

@@ -3,7 +3,7 @@
 /// Sizes and bounds of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes of a segment file, made in advance. Default 16 MiB; at least 16 KiB.
+    /// Bytes of a segment file, made in advance. Default 16 MiB; at least 4 KiB.
     pub segment_bytes: u64,
     /// Bytes that one batch may take. Default 4 MiB; never more than a segment holds.
     pub batch_bytes_max: usize,
@@ -44,6 +44,6 @@ impl Default for Options {
 impl Options {
     /// The segment size, with its floor.
     pub(crate) fn segment_bytes(&self) -> u64 {
-        self.segment_bytes.max(16 << 10).next_multiple_of(8)
+        self.segment_bytes.max(4 << 10).next_multiple_of(8)
     }
 }
