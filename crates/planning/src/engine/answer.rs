@@ -198,7 +198,7 @@ fn next_after(asked: &Effect, record: &Record, now: Moment) -> Result<Option<Ste
             let (proposal, answered) = (ask.proposal.clone(), answered.clone());
             Box::new(move |live| live.go_on(|live| Ok(live.gate_answered(proposal, &answered, now))))
         }
-        (Effect::Timer { .. }, Record::TimerFired(_)) => Box::new(|live| live.timer_fired()),
+        (Effect::Timer { .. }, Record::TimerFired(_)) => Box::new(Live::timer_fired),
         (
             _,
             Record::Decided(_)

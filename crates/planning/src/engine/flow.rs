@@ -22,6 +22,11 @@ impl Flow {
     }
 }
 
+/// Joins another label in, see `Label::join`.
+pub(crate) fn join_into(label: &mut Label, other: &Label) {
+    *label = std::mem::replace(label, Label::owned()).join(other);
+}
+
 /// The context of a run: what `export.as` last made.
 #[derive(Debug)]
 pub(crate) struct Context {

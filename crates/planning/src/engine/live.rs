@@ -11,7 +11,7 @@ use sinew_contract::{
 };
 
 use super::evidence::Seen;
-use super::flow::{Context, Flow};
+use super::flow::{Context, Flow, join_into};
 use crate::Effect;
 use crate::playbook::{Action, BlockId, Playbook, Task, TaskId, Then};
 
@@ -231,7 +231,7 @@ impl Live {
 
     /// Joins what was branched on.
     pub fn branch_on(&mut self, label: &Label) {
-        self.control = std::mem::replace(&mut self.control, Label::owned()).join(label);
+        join_into(&mut self.control, label);
     }
 
     /// What a person at a gate is shown.

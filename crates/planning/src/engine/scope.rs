@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sinew_contract::{Fault, Label, Timestamp, Trust};
 use sinew_expr::ExprError;
 
-use super::flow::{Context, Flow};
+use super::flow::{Context, Flow, join_into};
 use super::live::{Active, Live};
 use crate::faults;
 use crate::playbook::{Expr, Task, Template, Uses, Vars};
@@ -57,9 +57,7 @@ impl<'a> Scope<'a> {
     /// The joined label of all that the expressions in a template look at.
     pub fn template_label(&self, template: &Template, dot: &Flow) -> Label {
         let mut label = Label::owned();
-        template.each_expr(&mut |expr| {
-            label = std::mem::replace(&mut label, Label::owned()).join(&self.label(expr.uses(), dot))
-        });
+        template.each_expr(&mut |expr| join_into(&mut label, &self.label(expr.uses(), dot)));
         label
     }
 

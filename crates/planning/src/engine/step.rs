@@ -213,7 +213,7 @@ impl Live {
             };
             match self.catches(task, catch, &fault) {
                 Ok(false) => {}
-                Ok(true) => match self.handle(task, *body, catch, fault, now) {
+                Ok(true) => match self.handle(task, *body, catch, &fault, now) {
                     Ok(next) => return Ok(next),
                     Err(other) => fault = placed(other, task),
                 },
@@ -248,14 +248,14 @@ impl Live {
     }
 
     /// Tries again, else runs the handler, else goes on with the input.
-    fn handle(&mut self, task: &Task, body: BlockId, catch: &Catch, fault: Fault, now: Moment) -> Result<Next, Fault> {
+    fn handle(&mut self, task: &Task, body: BlockId, catch: &Catch, fault: &Fault, now: Moment) -> Result<Next, Fault> {
         if let Some(retry) = &catch.retry
-            && self.retries(task, &catch.name, retry, &fault)?
+            && self.retries(task, &catch.name, retry, fault)?
             && let Some(next) = self.again(body, retry, now)
         {
             return Ok(next);
         }
-        self.branch_on(&label_of(&fault));
+        self.branch_on(&label_of(fault));
         let input = self.active().map(|active| active.input.clone()).expect("invariant: a try that handles is active");
         let Some(handler) = catch.handler else { return Ok(Next::Done(input)) };
         self.set_phase(Phase::Handler(Arc::new(serde_json::json!(fault))));
@@ -360,7 +360,7 @@ fn shaped(scope: &Scope<'_>, shape: &Shape, flow: &Flow) -> Result<Flow, Fault> 
 /// The error that a `raise` made.
 fn raised(error: &Flow) -> Fault {
     let text = |name: &str| error.value.get(name).and_then(|v| v.as_str()).map(str::to_owned);
-    let status = error.value.get("status").and_then(|v| v.as_u64()).and_then(|n| u16::try_from(n).ok());
+    let status = error.value.get("status").and_then(serde_json::Value::as_u64).and_then(|n| u16::try_from(n).ok());
     Fault {
         error_type: text("type").unwrap_or_else(|| "about:blank".to_owned()),
         status: status.unwrap_or(500),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sinew_contract::{Digest, PlaybookName};
 
 use super::reader::{Spot, member};
-use super::{BlockId, EventFilter, Playbook, Reader, Shape, read_duration};
+use super::{EventFilter, Playbook, Reader, read_duration};
 
 /// Versions of the DSL that we read.
 const VERSIONS: &[&str] = &["1.0.0", "1.0.1", "1.0.2", "1.0.3"];
@@ -24,18 +24,9 @@ pub(crate) fn parse(document: Value, digest: Digest, reader: &mut Reader<'_>) ->
     let block = reader.required(root, "", "do").and_then(|value| reader.block(value, "/do"));
     let output = reader.shape(root, "", "output", Spot::WorkflowOutput);
     let (name, version) = head?;
-    let parts = Parts { schedule, input, output, timeout, root: block? };
+    let root = block?;
     let (tasks, blocks) = (std::mem::take(&mut reader.tasks), std::mem::take(&mut reader.blocks));
-    let Parts { schedule, input, output, timeout, root } = parts;
     Some(Playbook { name, version, digest, document, schedule, input, output, timeout, tasks, blocks, root })
-}
-
-struct Parts {
-    schedule: Vec<EventFilter>,
-    input: Shape,
-    output: Shape,
-    timeout: Option<jiff::SignedDuration>,
-    root: BlockId,
 }
 
 /// Name and version.
@@ -72,7 +63,7 @@ fn read_use(root: &Map<String, Value>, reader: &mut Reader<'_>) {
             "retries" => reader.retries = named.clone(),
             "errors" => reader.errors = named.clone(),
             other => {
-                reader.not_enabled(&at, &format!("`use.{other}`"), "remove it; `retries` and `errors` may be used")
+                reader.not_enabled(&at, &format!("`use.{other}`"), "remove it; `retries` and `errors` may be used");
             }
         }
     }

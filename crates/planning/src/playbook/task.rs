@@ -367,7 +367,7 @@ impl Reader<'_> {
     fn duration(&mut self, owner: &Map<String, Value>, pointer: &str, name: &str) -> Option<jiff::SignedDuration> {
         let value = owner.get(name)?;
         let wrong = |problem: String| {
-            self.wrong("duration", &member(pointer, name), problem, "write `{ seconds: 2 }` or `PT2S`")
+            self.wrong("duration", &member(pointer, name), problem, "write `{ seconds: 2 }` or `PT2S`");
         };
         read_duration(value).map_err(wrong).ok()
     }
