@@ -52,8 +52,8 @@ fn returns_are_decided_as_the_shop_says() {
     check(5, json!("worn"), 1990, 9, ("worn", "refuse", false));
     check(5, json!("damaged-in-transit"), 99_900, 0, ("damaged", "accept", false));
     check(90, json!("damaged-in-transit"), 1990, 0, ("damaged-late", "unsure", false));
-    check(5, json!("unopened"), 1990, 5, ("many-returns", "unsure", false));
-    check(5, json!("damaged-in-transit"), 1990, 5, ("many-returns", "unsure", false));
+    check(5, json!("unopened"), 1990, 5, ("many-returns", "unsure", true));
+    check(5, json!("damaged-in-transit"), 1990, 5, ("many-returns-damaged", "unsure", false));
     check(45, json!("unopened"), 1990, 5, ("too-late", "refuse", false));
     check(-1, json!("unopened"), 1990, 0, ("not-delivered", "unsure", false));
     check(5, json!("unopened"), 0, 0, ("no-price", "unsure", false));
