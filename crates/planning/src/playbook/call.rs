@@ -76,6 +76,14 @@ impl Reader<'_> {
             self.not_enabled(pointer, &format!("call `{text}`"), "use `http`, or a capability with `act`");
             return None;
         }
+        if text.contains("://") {
+            self.not_enabled(
+                pointer,
+                "a function at an address",
+                "use one of the default catalog, `name:1.0.0@default`",
+            );
+            return None;
+        }
         let (name, rest) = text.split_once(':').unwrap_or((text, ""));
         let (version, catalog) = rest.split_once('@').unwrap_or((rest, ""));
         if FUNCTIONS_LATER.contains(&name) {

@@ -58,13 +58,15 @@ fn read_use(root: &Map<String, Value>, reader: &mut Reader<'_>) {
     let Some(parts) = reader.object(value, "/use", "use") else { return };
     for (name, part) in parts {
         let at = member("/use", name);
+        if !matches!(name.as_str(), "retries" | "errors") {
+            reader.not_enabled(&at, &format!("`use.{name}`"), "remove it; `retries` and `errors` may be used");
+            continue;
+        }
         let Some(named) = reader.object(part, &at, name) else { continue };
-        match name.as_str() {
-            "retries" => reader.retries = named.clone(),
-            "errors" => reader.errors = named.clone(),
-            other => {
-                reader.not_enabled(&at, &format!("`use.{other}`"), "remove it; `retries` and `errors` may be used");
-            }
+        if name == "retries" {
+            reader.retries = named.clone();
+        } else {
+            reader.errors = named.clone();
         }
     }
 }

@@ -49,7 +49,7 @@ impl Case {
             Effect::Infer(ask) => vec![proposed(ask.effect, json!({ "subject": "Your return", "body": "Hello" }))],
             Effect::Recall(ask) => {
                 let earlier = json!({ "id": "i1", "content": { "what": "return", "rma": "RMA-1" } });
-                vec![recalled(ask.effect, json!([earlier]))]
+                vec![recalled(ask.effect, &json!([earlier]))]
             }
             Effect::Remember(fact) => vec![Record::Remembered((**fact).clone())],
             Effect::Approve(ask) => vec![answered(ask.effect, self.person, Some("person:ana"))],

@@ -216,7 +216,7 @@ pub fn proposed(effect: EffectId, value: Value) -> Record {
     Record::Proposed(Proposed { effect, answer: Ok(proposal) })
 }
 
-pub fn recalled(effect: EffectId, items: Value) -> Record {
+pub fn recalled(effect: EffectId, items: &Value) -> Record {
     Record::Recalled(Recalled { effect, answer: Ok(json!({ "items": items, "as_of": 1 })) })
 }
 
