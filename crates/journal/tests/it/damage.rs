@@ -47,7 +47,7 @@ async fn verify_names_the_place_of_every_changed_byte() {
         names.retain(|name| name != "spare");
         if !close {
             // What differs from a closed log is how the last segment ends.
-            names = names.into_iter().filter(|name| name.ends_with(".seg")).next_back().into_iter().collect();
+            names = names.into_iter().rfind(|name| name.ends_with(".seg")).into_iter().collect();
         }
         for name in names {
             let file = journal.join(&name);

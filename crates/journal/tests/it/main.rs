@@ -1,5 +1,7 @@
 //! The journal from outside: the suites of its ports, opening, verifying, erasing, failing.
 
+#[cfg(feature = "faults")]
+mod aborts;
 mod damage;
 mod failures;
 mod opening;
