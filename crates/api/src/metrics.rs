@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
 use crate::server::Api;
-use crate::views::{HealthView, Measure, Condition};
+use crate::views::{Condition, HealthView, Measure};
 
 /// The process answers.
 pub(crate) async fn livez() -> &'static str {

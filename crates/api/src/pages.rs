@@ -76,7 +76,7 @@ pub(crate) fn problem_words(problem: &Problem) -> Markup {
         section.card.problem {
             p.eyebrow { "Error " (problem.status) }
             h1 { (problem.title) }
-            p.lead { (words::sentence(&problem.detail)) }
+            p.lead { (words::prose(&problem.detail)) }
             p { a.button href="/" { "Home" } " " a.button href="/inbox" { "Inbox" } }
         }
     }

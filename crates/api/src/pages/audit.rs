@@ -56,7 +56,7 @@ fn verdict(visit: &Visit, audit: &AuditView) -> Markup {
                     None => span.chip.open { "unknown" },
                 }
             }
-            @if let Some(problem) = &audit.problem { p.warning { (icon("warn")) (words::sentence(problem)) } }
+            @if let Some(problem) = &audit.problem { p.warning { (icon("warn")) (words::prose(problem)) } }
             dl.pairs.small {
                 dt { "entries" } dd { (audit.entries) }
                 dt { "verified" } dd { "up to entry " (audit.verified_to) @if let Some(at) = audit.verified_at { ", " (words::ago(visit.now(), at)) } }

@@ -65,7 +65,7 @@ pub(crate) fn trend(measure: &Measure, label: &str) -> Markup {
                 line.target x1="0" x2="120" y1=(two(height(target))) y2=(two(height(target))) {}
             }
             polyline points=(line) {}
-            line.last x1="117" x2="120" y1=(two(last)) y2=(two(last)) {}
+            line.last x1="120" x2="120" y1=(two(last)) y2=(two(last)) {}
         }
     }
 }
@@ -87,8 +87,8 @@ pub(crate) fn bar(part: f64, label: &str) -> Markup {
     let width = if part.is_finite() { part.clamp(0.0, 1.0) * 100.0 } else { 0.0 };
     html! {
         svg.bar viewBox="0 0 100 4" preserveAspectRatio="none" role="img" aria-label=(label) {
-            rect.whole x="0" y="0" width="100" height="4" rx="2" {}
-            rect.part x="0" y="0" width=(two(width)) height="4" rx="2" {}
+            rect.whole x="0" y="0" width="100" height="4" {}
+            rect.part x="0" y="0" width=(two(width)) height="4" {}
         }
     }
 }

@@ -8,7 +8,7 @@ use sinew_contract::{Answer, Class, GateId, Timestamp};
 
 use super::drawing::icon;
 use super::evidence;
-use super::inbox::{status_chip, time_bar};
+use super::inbox::{status_chip, time_bar, unsaid_amount};
 use super::layout::{Nav, hidden};
 use super::visit::{Signed, Visit};
 use super::words::{self, Band};
@@ -54,9 +54,11 @@ async fn content(visit: &Visit, gate: &str) -> Result<Markup, Problem> {
     Ok(html! {
         p.crumb { a href="/inbox" { "Inbox" } " / " (view.row.gate) }
         @if view.row.status != GateStatus::Waiting { (closed(&view, visit.now())) (card) }
-        @else if let Some(reason) = refusal { p.card.warning { (icon("warn")) (words::sentence(&reason)) } (card) }
+        @else if let Some(reason) = refusal { p.card.warning { (icon("warn")) (words::prose(&reason)) } (card) }
         @else {
             form.decide method="post" action=(path) {
+                // The Enter key presses the first button of a form: this one, which does nothing.
+                button type="submit" disabled hidden {}
                 (hidden("form", &token))
                 (hidden("digest", &view.digest.to_string()))
                 (card)
@@ -106,7 +108,7 @@ fn what(view: &GateView) -> Markup {
         section.card.what {
             p.eyebrow { "What will happen" }
             h1 { (view.row.what) }
-            @if let Some(amount) = &view.row.amount { p.amount { (amount) } }
+            @if let Some(amount) = unsaid_amount(&view.row) { p.amount { (amount) } }
             p.lead { (view.row.question) }
             @if let Some(request) = &view.request { (exact(request)) }
             p.muted.small { "Bound to " code title=(view.digest) { (evidence::short(&view.digest.to_string())) }
@@ -128,13 +130,13 @@ fn exact(request: &ExactRequest) -> Markup {
 fn why(reasons: &[String]) -> Markup {
     html! {
         @if reasons.is_empty() { p.muted { "The playbook asks a person here, always." } }
-        @else { ul { @for reason in reasons { li { (words::sentence(reason)) } } } }
+        @else { ul { @for reason in reasons { li { (words::prose(reason)) } } } }
     }
 }
 
 fn if_wrong(view: &GateView) -> Markup {
     html! {
-        @if !view.risk.is_empty() { p { (words::sentence(&view.risk)) } }
+        @if !view.risk.is_empty() { p { (words::prose(&view.risk)) } }
         @if let Some(request) = &view.request {
             p { @match (request.class, &request.undo) {
                 (Class::Pure, _) => { span.chip.good { "changes nothing" } },

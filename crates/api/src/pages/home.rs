@@ -11,7 +11,7 @@ use super::runs::run_list;
 use super::visit::Visit;
 use super::words;
 use crate::problem::Problem;
-use crate::views::{GateQuery, GateStatus, HealthView, Measure, RunQuery, Condition};
+use crate::views::{Condition, GateQuery, GateStatus, HealthView, Measure, RunQuery};
 
 /// Shows it.
 pub(crate) async fn show(visit: Visit) -> Response {
@@ -58,7 +58,7 @@ fn standing(visit: &Visit, health: &HealthView) -> Markup {
     html! {
         p.standing {
             span class={"chip " (tone)} { (health.condition.word()) }
-            span.muted { " up since " (words::ago(visit.now(), health.since)) }
+            span.muted { " started " (words::ago(visit.now(), health.since)) }
             @for reason in &health.reasons { span.muted { " · " (reason) } }
         }
     }
@@ -78,7 +78,7 @@ fn numbers(health: &HealthView, currency: &str) -> Markup {
             (number("Scan to verdict, p95", &numbers.latency_p95_ms, ms, &p50))
             (number("Cost per action", &numbers.cost_per_action_micros, money, &format!("over {acted}")))
             (number("Failure rate", &numbers.failures_permille, percent, &format!("of {counted}")))
-            (number("Person touches per return", &numbers.touches_per_return, touches, "gates that a person answered"))
+            (number("Touches per return", &numbers.touches_per_return, touches, "answered by a person"))
         }
         @if health.acts_unknown > 0 {
             p.card.warning { (icon("warn")) (words::count(health.acts_unknown, "act has", "acts have")) " an unknown outcome and is being settled by asking the target." }

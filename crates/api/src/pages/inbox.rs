@@ -9,7 +9,7 @@ use super::layout::Nav;
 use super::visit::Visit;
 use super::words::{self, Band};
 use crate::problem::Problem;
-use crate::views::{GateQuery, GateRow, GateStatus};
+use crate::views::{GateQuery, GateRow, GateStatus, Money};
 
 /// Shows it.
 pub(crate) async fn show(visit: Visit) -> Response {
@@ -51,13 +51,18 @@ pub(crate) fn gate_card(gate: &GateRow, now: Timestamp) -> Markup {
         a.card.ask href=(format!("/gates/{}", gate.gate)) {
             p.eyebrow { (gate.playbook) " · asked " (words::ago(now, gate.opened)) }
             p.title { (gate.what) }
-            @if let Some(amount) = &gate.amount { p.amount { (amount) } }
+            @if let Some(amount) = unsaid_amount(gate) { p.amount { (amount) } }
             p { (gate.question) }
-            @if let Some(why) = gate.why.first() { p.muted { (words::sentence(why)) } }
+            @if let Some(why) = gate.why.first() { p.muted { (words::prose(why)) } }
             p.meta { (band_chip(gate.confidence_permille)) span.muted { (words::rough(left)) " left" } }
             (time_bar(gate, now))
         }
     }
+}
+
+/// The amount, where the title does not say it already.
+pub(crate) fn unsaid_amount(gate: &GateRow) -> Option<&Money> {
+    gate.amount.as_ref().filter(|amount| !gate.what.contains(&amount.to_string()))
 }
 
 /// How sure, as a chip.
@@ -78,7 +83,7 @@ fn closed_row(gate: &GateRow, now: Timestamp) -> Markup {
     html! {
         a.row href=(format!("/gates/{}", gate.gate)) {
             (status_chip(gate.status))
-            span.title { (gate.what) @if let Some(amount) = &gate.amount { " · " (amount) } }
+            span.title { (gate.what) @if let Some(amount) = unsaid_amount(gate) { " · " (amount) } }
             span.muted {
                 @if let Some(by) = &gate.by { (by) " " }
                 @if let Some(at) = gate.answered { (words::ago(now, at)) }

@@ -54,7 +54,7 @@ pub(crate) async fn show(visit: Visit, asked: Result<Asked<Link>, Problem>) -> R
                         @if !code.is_empty() { (spent()) }
                         label { span { "Token" } input type="password" name="token" required autocomplete="current-password"; }
                         button.main type="submit" { "Sign in" }
-                        p.muted.small { "No token? Ask for a link where Sinew runs: " code { "sinew login" } }
+                        p.muted.small { "No token? A one-time link is printed where Sinew was started." }
                     }
                 }
             }

@@ -68,7 +68,7 @@ fn head(visit: &Visit, view: &RunView) -> Markup {
                 @if !row.result.is_empty() { strong { (row.result) } }
                 span.muted { (words::span_ms(row.took_ms)) " · " (words::cost(row.cost_micros, &visit.api.settings.currency)) " · " (words::ago(visit.now(), row.started)) }
             }
-            @if let Some(fault) = &view.fault { p.warning { (icon("warn")) (words::sentence(fault)) } }
+            @if let Some(fault) = &view.fault { p.warning { (icon("warn")) (words::prose(fault)) } }
             @if let Some(reason) = &view.cancel_reason { p.warning { (icon("warn")) "Asked to end: " (reason) } }
             @if let Some(gate) = row.gate { p { a.button.main href=(format!("/gates/{gate}")) { "It waits for a person: answer" } } }
         }

@@ -123,6 +123,16 @@ pub(crate) fn sentence(text: &str) -> String {
     format!("{}{}{end}", first.to_uppercase(), chars.as_str())
 }
 
+/// A sentence in which what stands between backticks is shown as code.
+pub(crate) fn prose(text: &str) -> Markup {
+    let sentence = sentence(text);
+    html! {
+        @for (at, part) in sentence.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// `1 return`, `2 returns`.
 pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
