@@ -157,15 +157,31 @@ impl Loaded {
         })
     }
 
-    /// The title with its places filled.
+    /// The title with its places filled; `{$money}` is the amount as people write it, `189.00 EUR`.
     ///
     /// # Errors
     /// `Invalid` where a place has no value.
     pub(crate) fn what(&self, args: &Value) -> Result<String, Failure> {
         let name = &self.manifest.name;
-        fill(&self.manifest.title, args)
+        let mut values = args.clone();
+        if let (Some(amount), Some(values)) = (self.amount(args)?, values.as_object_mut()) {
+            values.insert(MONEY.to_owned(), Value::String(money(&amount)));
+        }
+        fill(&self.manifest.title, &values)
             .map_err(|e| Failure::new(ErrorKind::Invalid, format!("cannot say what `{name}` would do")).caused_by(e))
     }
+}
+
+/// The place in a title that stands for the amount.
+pub(crate) const MONEY: &str = "$money";
+
+/// Minor units as people write them. Two digits for all but the currencies without minor units (ISO 4217, exponent 0).
+fn money((minor, currency): &(i64, String)) -> String {
+    if matches!(currency.as_str(), "JPY" | "KRW" | "CLP" | "ISK" | "VND") {
+        return format!("{minor} {currency}");
+    }
+    let (sign, minor) = (if *minor < 0 { "-" } else { "" }, minor.unsigned_abs());
+    format!("{sign}{}.{:02} {currency}", minor / 100, minor % 100)
 }
 
 /// The built-in look-up. Its caller decides about trying again, so that a playbook's own retry is not multiplied.

@@ -48,7 +48,7 @@ pub struct Manifest {
     pub name: CapabilityName,
     /// Grows with every change of meaning; approvals bind to it.
     pub version: u32,
-    /// What will happen, for a person: a sentence with `{pointer}` places, as in `Refund {/amount/minor} cents`.
+    /// What will happen, for a person: a sentence with `{pointer}` places and `{$money}`, as in `Refund {$money} for {rma}`.
     pub title: String,
     /// What it means when it is wrong, for the person at the gate.
     pub risk: String,

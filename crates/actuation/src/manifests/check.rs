@@ -10,6 +10,8 @@ use serde_json::Value;
 use sinew_contract::{CapabilityName, Class, Device, DeviceId, Manifest};
 use sinew_expr::{Profile, Program, Schema, places};
 
+use super::MONEY;
+
 /// A command that lives longer than this is not a command but a plan.
 const EXPIRY_MAX: SignedDuration = SignedDuration::from_hours(1);
 
@@ -83,6 +85,7 @@ fn title(manifest: &Manifest) -> Vec<String> {
         Err(error) => vec![format!("`title`: {error}")],
         Ok(places) => places
             .iter()
+            .filter(|place| *place != MONEY || manifest.amount.is_none())
             .map(|place| if place.starts_with('/') { place.clone() } else { format!("/{place}") })
             .filter_map(|at| always(&manifest.args, &at).err().map(|e| format!("`title`: {e}")))
             .collect(),

@@ -137,7 +137,7 @@ pub fn failure(kind: ErrorKind, words: &str) -> Failure {
 const PAY: &str = r#"
 name = "pay"
 version = 1
-title = "Pay {/amount/minor} for {order}"
+title = "Pay {$money} for {order}"
 risk = "Money is gone."
 class = "compensable"
 device = "shop"

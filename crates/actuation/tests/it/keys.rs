@@ -175,7 +175,7 @@ async fn folding_twice_is_folding_once() {
 async fn a_wish_is_checked_and_put_into_words() {
     let bench = Bench::new();
     let prepared = bench.prepare(&pay(1, "k", "O-1", 500));
-    assert_eq!(prepared.what, "Pay 500 for O-1");
+    assert_eq!(prepared.what, "Pay 5.00 EUR for O-1");
     assert_eq!(prepared.amount, Some((500, "EUR".to_owned())));
     assert_eq!(prepared.natural_key.as_deref(), Some(r#"["O-1"]"#));
     let check = |capability: &str, args, kind, word: &str| {
