@@ -122,10 +122,7 @@ fn answered(shared: &Shared, state: &GateState, answer: Answer, by: Option<Princ
         note: note.to_owned(),
     });
     let principal = by.unwrap_or_else(|| shared.settings.agent.clone());
-    Draft::new(principal, record)
-        .of_run(state.effect.run)
-        .caused_by(state.id.0)
-        .touching(format!("gate/{}", state.id))
+    Draft::new(principal, record).of_run(state.effect.run).caused_by(state.id.0).touching(format!("gate/{}", state.id))
 }
 
 /// Refuses a gate that nobody answered in time; does nothing where somebody has.

@@ -126,15 +126,7 @@ impl Dispatcher {
         let mut tasks = JoinSet::new();
         tasks.spawn(start_all(Arc::clone(&shared), drafts));
         let next = Seq::ZERO.next();
-        Self {
-            shared,
-            engine,
-            acts: HashMap::new(),
-            due: BinaryHeap::new(),
-            tasks,
-            starter,
-            next,
-        }
+        Self { shared, engine, acts: HashMap::new(), due: BinaryHeap::new(), tasks, starter, next }
     }
 
     /// Where people answer gates and cancel runs.
@@ -195,7 +187,7 @@ impl Dispatcher {
                 batch = follower.next(FOLD_BATCH) => self.advance(&batch?).await?,
                 () = clock.sleep_until(due) => self.fire(clock.now().wall),
                 Some(ended) = self.tasks.join_next() => ended.map_err(crashed)??,
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                () = told(&mut stop) => return Ok(()),
             }
         }
     }
@@ -314,6 +306,11 @@ async fn start_all(shared: Arc<Shared>, mut drafts: mpsc::Receiver<Draft>) -> Re
         shared.append(std::mem::take(&mut batch), Expect::Anything).await?;
     }
     Ok(())
+}
+
+/// Returns when it is said, or when nobody can say it any more. Cancel safe.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 fn crashed(error: tokio::task::JoinError) -> Failure {

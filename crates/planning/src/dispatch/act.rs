@@ -201,7 +201,7 @@ impl Path {
         let preimage = ask::preimage(prepared, &self.ask.wish);
         let settings = &self.shared.settings;
         let gate = Gate {
-            question: format!("{}?", prepared.what),
+            question: "Policy asks a person first. Shall this be done?".to_owned(),
             why,
             what: prepared.what.clone(),
             risk: prepared.manifest.risk.clone(),
@@ -247,9 +247,12 @@ impl Path {
     /// Sends the command, once, and deals with how it ended.
     async fn carry_out(&mut self, sent: Sent) -> Result<(), Failure> {
         let outcome = {
-            let _turn = self.shared.sending.acquire().await.map_err(|e| {
-                Failure::new(ErrorKind::Broken, "the command queue was closed").caused_by(e)
-            })?;
+            let _turn = self
+                .shared
+                .sending
+                .acquire()
+                .await
+                .map_err(|e| Failure::new(ErrorKind::Broken, "the command queue was closed").caused_by(e))?;
             self.shared.ports.actuator.carry_out(sent.permit).await
         };
         self.ended(sent, outcome).await

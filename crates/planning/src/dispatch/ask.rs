@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sinew_contract::{
-    Ask, Draft, EffectId, Evidence, Expect, Failure, Fault, Gate, GateOpened, Preimage, Prepared, Proposed, Recalled,
-    RecallQuery, Record, Remembered, Scope, Seq, TimerFired, TimerSet, Wish,
+    Ask, Draft, EffectId, Evidence, Expect, Failure, Fault, Gate, GateOpened, Preimage, Prepared, Proposed,
+    RecallQuery, Recalled, Record, Remembered, Scope, Seq, TimerFired, TimerSet, Wish,
 };
 use sinew_expr::digest_of;
 use tracing::debug;
@@ -124,12 +124,7 @@ pub(super) fn preimage(prepared: &Prepared, wish: &Wish) -> Preimage {
     }
 }
 
-fn set_timer(
-    shared: &Shared,
-    effect: EffectId,
-    due: sinew_contract::Timestamp,
-    cause: Option<Seq>,
-) -> Option<Draft> {
+fn set_timer(shared: &Shared, effect: EffectId, due: sinew_contract::Timestamp, cause: Option<Seq>) -> Option<Draft> {
     let set = shared.progress().timer(effect).is_some();
     (!set).then(|| draft::of_run(shared, effect.run, cause, Record::TimerSet(TimerSet { effect, due })))
 }

@@ -21,9 +21,11 @@ pub(super) fn run_started(shared: &Shared, entry: &Entry, event: &Event, playboo
         trigger: Some(entry.seq()),
         input,
     });
-    let mut draft = Draft::new(shared.settings.agent.clone(), record)
-        .caused_by(entry.seq())
-        .touching(format!("start/{}/{}", entry.seq(), playbook.name()));
+    let mut draft = Draft::new(shared.settings.agent.clone(), record).caused_by(entry.seq()).touching(format!(
+        "start/{}/{}",
+        entry.seq(),
+        playbook.name()
+    ));
     draft.run = OfRun::Starts;
     draft.scope = entry.header.scope.clone();
     draft.observed = Some(event.time);
