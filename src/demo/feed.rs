@@ -147,7 +147,7 @@ impl Feed {
                 text(gate, "question").unwrap_or_default()
             ));
         }
-        say(&format!("SINEW_DATA={} target/release/sinew inbox", started.data_dir.display()));
+        say(&format!("the same on the command line: sinew --data {} inbox", started.data_dir.display()));
         say("Ctrl-C ends");
         Ok(())
     }
