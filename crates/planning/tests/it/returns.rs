@@ -126,7 +126,18 @@ pub fn cases() -> Vec<(&'static str, Case, &'static str, Vec<&'static str>)> {
         ),
         ("refused by the rules", with(|c| c.judgement["verdict"] = json!("refuse")), "refused", refused_plain),
         (
-            "unsure, and a person says yes",
+            "unsure about a whole article, and a person says yes",
+            with(|c| c.judgement = json!({ "verdict": "unsure", "restockable": true, "reason": "many returns" })),
+            "refunded",
+            [
+                &[look, recall, judge, "approve a proposal", "act shop.refund", "act shop.restock"][..],
+                &tell,
+                &[keep, "completed"],
+            ]
+            .concat(),
+        ),
+        (
+            "unsure about what is not for stock, and a person says yes",
             with(|c| c.judgement = unsure.clone()),
             "refunded",
             [&[look, recall, judge, "approve a proposal", "act shop.refund"][..], &tell, &[keep, "completed"]].concat(),
