@@ -34,7 +34,7 @@ pub(super) fn sightings(picture: &Picture, hints: &DecodeHints, pass: Pass, effo
 /// Upright and sideways first; a code tilted by less than its height over its width is crossed by these.
 const fn angles(effort: Effort) -> &'static [f32] {
     match effort {
-        Effort::Quick => &[0.0, 90.0, 12.0, -12.0],
+        Effort::Quick => &[0.0, 90.0, 22.0, -22.0, 45.0, -45.0, 68.0, -68.0],
         Effort::Thorough => {
             &[0.0, 90.0, 8.0, -8.0, 20.0, -20.0, 33.0, -33.0, 45.0, -45.0, 57.0, -57.0, 70.0, -70.0, 80.0, -80.0]
         }
