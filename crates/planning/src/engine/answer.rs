@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use sinew_contract::{Answer, Concluded, EffectId, Entry, Fault, GateAnswered, Label, Outcome, Record, Trust};
 
-use super::flow::Flow;
+use super::flow::{Flow, join_into};
 use super::live::{DoneAct, Live, Moment, State};
 use super::step::Next;
 use crate::playbook::{Action, Call, Http, HttpOutput};
@@ -65,7 +65,11 @@ impl Live {
     fn recalled(&mut self, answer: Result<Value, Fault>) -> Result<Next, Fault> {
         let items = answer?;
         self.seen.recalled(&items);
-        Ok(Next::Done(Flow::new(items, Label::new("memory", Trust::Observed))))
+        let mut label = Label::new("memory", Trust::Observed);
+        if let Some(State::Recall(asked)) = self.active().map(|active| &active.state) {
+            join_into(&mut label, asked);
+        }
+        Ok(Next::Done(Flow::new(items, label)))
     }
 
     fn timer_fired(&mut self) -> Next {
@@ -127,6 +131,7 @@ impl Live {
             Some(State::Act(args)) => args,
             _ => Arc::new(ask.wish.args.clone()),
         };
+        let label = Label::new(ask.wish.capability.as_str(), Trust::Observed).join(&ask.args_label);
         let (receipt, ours) = match outcome {
             Outcome::Done { receipt, first } => (Some(receipt.clone()), first.is_none()),
             Outcome::Unknown { .. } => (None, true),
@@ -143,6 +148,7 @@ impl Live {
                 task,
                 args,
                 receipt,
+                label: label.clone(),
                 tries,
                 undone: false,
             });
@@ -157,7 +163,6 @@ impl Live {
         if let Outcome::Done { first: Some(first), .. } = outcome {
             output.insert("first".to_owned(), json!(first));
         }
-        let label = Label::new(ask.wish.capability.as_str(), Trust::Observed).join(&ask.args_label);
         Ok(Next::Done(Flow::new(Value::Object(output), label)))
     }
 }

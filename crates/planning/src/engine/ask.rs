@@ -88,6 +88,7 @@ impl Live {
         let store = text(&with.value, "store");
         let limit = limit.unwrap_or(LIMIT_DEFAULT);
         let ask = RecallAsk { effect, store, subject, about: maybe(query, "about"), limit };
+        self.set_state(State::Recall(Arc::clone(&with.label)));
         self.ask(effect, Effect::Recall(Box::new(ask)), now)
     }
 

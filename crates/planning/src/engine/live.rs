@@ -84,6 +84,8 @@ pub(crate) enum State {
     Undo(UndoState),
     /// An act, with what it was asked with.
     Act(Arc<Value>),
+    /// A look into memory, with the label of what it was asked with.
+    Recall(Arc<Label>),
 }
 
 /// How a try stands.
@@ -130,6 +132,8 @@ pub(crate) struct DoneAct {
     pub args: Arc<Value>,
     /// None where nobody knows whether it was done.
     pub receipt: Option<Value>,
+    /// The label of arguments and receipt together.
+    pub label: Label,
     /// The tries it was done in.
     pub tries: Vec<TaskId>,
     pub undone: bool,

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sinew_contract::{Fault, Outcome};
+use sinew_contract::{Fault, Label, Outcome, Trust, Wish};
 
 use super::flow::Flow;
 use super::live::{DoneAct, Live, Moment, State, UndoState};
 use super::step::Next;
 use crate::faults;
-use crate::playbook::{Action, Expr, Undo};
+use crate::playbook::{Action, Expr, Undo, Uses, Vars};
 
 impl Live {
     /// Keeps an act that can be undone.
@@ -46,17 +46,16 @@ impl Live {
         self.undo_done()
     }
 
-    fn undo_wish_of(&mut self, at: usize) -> Result<(sinew_contract::Wish, sinew_contract::Label), String> {
+    fn undo_wish_of(&mut self, at: usize) -> Result<(Wish, Label), String> {
         let playbook = Arc::clone(&self.playbook);
         let act = self.acts.get(at).expect("invariant: places of acts are taken from the list");
         let Some(receipt) = &act.receipt else { return Err("nobody knows whether it was done".to_owned()) };
         let Some(undo) = undo_of(&playbook.task(act.task).action) else { return Err("nothing undoes it".to_owned()) };
-        let input = Flow::new(json!({ "args": *act.args, "receipt": receipt }), sinew_contract::Label::owned());
-        let args = evaluate(&undo.args_from, &input)?;
+        let input = Arc::new(json!({ "args": *act.args, "receipt": receipt }));
+        let (args, label) = (evaluate(&undo.args_from, &input)?, act.label.clone());
         let (key, effect) = (act.key.clone(), act.effect);
         let wish = self.undo_wish(undo.capability.clone(), args, &key, effect);
-        // The arguments are what this run has already done, or the receipt of it: nothing new comes in.
-        Ok((wish, self.control.clone()))
+        Ok((wish, label))
     }
 
     /// Takes the outcome of the undo that was asked last.
@@ -98,7 +97,7 @@ impl Live {
             return Err(faults::stuck(Value::Array(stuck).to_string()));
         }
         let output = json!({ "undone": undone, "stuck": stuck });
-        Ok(Next::Done(Flow::new(output, sinew_contract::Label::new("undo", sinew_contract::Trust::Observed))))
+        Ok(Next::Done(Flow::new(output, Label::new("undo", Trust::Observed))))
     }
 
     fn undo_state(&self) -> Option<&UndoState> {
@@ -124,12 +123,12 @@ fn undo_of(action: &Action) -> Option<&Undo> {
 }
 
 /// `argsFrom` looks at nothing but its input.
-fn evaluate(expr: &Expr, input: &Flow) -> Result<Value, String> {
+fn evaluate(expr: &Expr, input: &Arc<Value>) -> Result<Value, String> {
     struct Nothing;
-    impl crate::playbook::Vars for Nothing {
-        fn var(&self, _: &str, _: &crate::playbook::Uses) -> Arc<Value> {
+    impl Vars for Nothing {
+        fn var(&self, _: &str, _: &Uses) -> Arc<Value> {
             Arc::new(Value::Null)
         }
     }
-    expr.eval(&input.value, &Nothing).map(Arc::unwrap_or_clone).map_err(|error| error.to_string())
+    expr.eval(input, &Nothing).map(Arc::unwrap_or_clone).map_err(|error| error.to_string())
 }

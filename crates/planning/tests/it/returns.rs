@@ -323,6 +323,7 @@ fn keys_are_bound_to_return_and_run_and_an_undo_to_what_it_undoes() {
     assert_eq!(keys, expected);
     assert_eq!(acts[3].wish.compensates, Some(acts[1].wish.effect));
     assert_eq!(acts[3].wish.args, json!({ "refund": "rf-1" }));
+    assert_eq!(acts[3].args_label.trust, Trust::Observed, "a receipt is what the target says");
 }
 
 fn acts(world: &World) -> Vec<&ActAsk> {
