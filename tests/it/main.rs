@@ -1,1 +1,6 @@
-//! tests
+//! The house as a whole: its plan, and what it does as real processes beside a real shop.
+
+#[cfg(feature = "faults")]
+mod crash;
+mod house;
+mod support;
