@@ -31,7 +31,8 @@ pub(super) fn sightings(picture: &Picture, hints: &DecodeHints, pass: Pass, effo
     seen.into_sightings()
 }
 
-/// Upright and sideways first; a code tilted by less than its height over its width is crossed by these.
+/// A line crosses all bars of a code when they differ by less than the angle of its height over its width: some 18 degrees for a long
+/// label. The first look leaves no wider gap, so that a second code askew is not overlooked.
 const fn angles(effort: Effort) -> &'static [f32] {
     match effort {
         Effort::Quick => &[0.0, 90.0, 22.0, -22.0, 45.0, -45.0, 68.0, -68.0],

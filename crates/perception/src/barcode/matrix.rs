@@ -14,7 +14,7 @@ const CODES_MAX: usize = 4;
 pub(super) fn sightings(picture: &Picture, format: Format, pass: Pass, effort: Effort) -> Vec<Sighting> {
     let hints = hints([format]);
     let mut seen: Vec<Sighting> = Vec::new();
-    for factor in scales(picture, pass, effort) {
+    for factor in scales(effort) {
         let mut view = prepared(picture, pass, *factor);
         while seen.len() < CODES_MAX {
             let Some(result) = read(&view, &hints, pass) else { break };
@@ -32,12 +32,11 @@ pub(super) fn sightings(picture: &Picture, format: Format, pass: Pass, effort: E
     seen
 }
 
-const fn scales(_picture: &Picture, pass: Pass, effort: Effort) -> &'static [u32] {
-    match (pass, effort) {
-        (Pass::Plain, Effort::Quick) => &[1],
-        (Pass::Plain, Effort::Thorough) => &[2, 3],
-        (Pass::Processed, Effort::Quick) => &[1],
-        (Pass::Processed, Effort::Thorough) => &[2, 3],
+/// By how much the picture is shrunk for each try: smaller views forgive noise and blur.
+const fn scales(effort: Effort) -> &'static [u32] {
+    match effort {
+        Effort::Quick => &[1],
+        Effort::Thorough => &[2, 3],
     }
 }
 
