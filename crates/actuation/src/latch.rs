@@ -2,20 +2,21 @@
 //!
 //! Does not know the journal and never waits for it. The file is made once, at its full size, and kept open: pressing stop
 //! needs no space on the disk and no file handle. What cannot be read counts as stopped. Releasing starts nothing again:
-//! what was refused stays refused.
+//! what was refused stays refused. Another process may press stop by writing the file; it is read again and again.
 //!
 //! ```text
 //! press:   memory -> file      (the latch holds even where the file cannot be written)
 //! release: file -> memory      (the latch holds until the file says otherwise)
+//! reread:  file -> memory -> file   (only ever adds: what is in one of them holds in both)
 //! ```
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use sinew_contract::{DeviceId, ErrorKind, PlaybookName, Stop, StopScope};
 use sinew_expr::digest;
@@ -64,8 +65,16 @@ pub struct Latch {
     /// Whether `stops` holds anything; read on every command.
     any: AtomicBool,
     stops: RwLock<BTreeMap<StopScope, String>>,
-    file: Mutex<File>,
+    file: Mutex<Held>,
     path: PathBuf,
+}
+
+/// The file, and what the last look at it made of it.
+#[derive(Debug)]
+struct Held {
+    file: File,
+    /// The last look found it damaged.
+    damaged: bool,
 }
 
 impl Latch {
@@ -81,7 +90,8 @@ impl Latch {
             warn!(stops = stops.len(), "starts stopped");
         }
         let any = AtomicBool::new(!stops.is_empty());
-        Ok(Self { any, stops: RwLock::new(stops), file: Mutex::new(opened), path })
+        let file = Mutex::new(Held { file: opened, damaged: false });
+        Ok(Self { any, stops: RwLock::new(stops), file, path })
     }
 
     /// Presses or releases one scope. Pressing twice or releasing what was not pressed is harmless.
@@ -95,15 +105,15 @@ impl Latch {
             // Memory before the lock on the file: a slow disk never delays a stop.
             self.press(stop);
         }
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.lock_file();
         if stop.engaged {
             // Again, where a release of the same scope came in between: stop wins.
             self.press(stop);
-            return self.write(&file, &self.stops());
+            return self.write(&held.file, &self.stops());
         }
         let mut left = self.stops();
         left.remove(&stop.scope);
-        self.write(&file, &left)?;
+        self.write(&held.file, &left)?;
         let mut stops = self.write_stops();
         stops.remove(&stop.scope);
         self.any.store(!stops.is_empty(), Ordering::SeqCst);
@@ -114,6 +124,66 @@ impl Latch {
         let mut stops = self.write_stops();
         stops.insert(stop.scope.clone(), short(&stop.reason));
         self.any.store(true, Ordering::SeqCst);
+    }
+
+    /// Looks at the file again and takes over what another process has pressed; returns what is new. Blocks on the disk.
+    ///
+    /// Only ever adds: what memory holds stays, whatever has become of the file, and is written back where the file lacks
+    /// it. A file that two looks in a row cannot understand means stop: one look alone may meet another's write half way.
+    ///
+    /// # Errors
+    /// As the file cannot be opened, made again or written; what memory holds, and what could be read, holds all the same.
+    pub fn reread(&self) -> Result<Vec<Stop>, LatchError> {
+        let mut held = self.lock_file();
+        self.follow_path(&mut held)?;
+        let found = bytes(&held.file);
+        if found.as_ref().is_ok_and(|found| *found == page(&self.stops())) {
+            held.damaged = false;
+            return Ok(Vec::new());
+        }
+        let said = match found.and_then(|found| decode(&found)) {
+            Ok(said) => said,
+            Err(_) if !std::mem::replace(&mut held.damaged, true) => return Ok(Vec::new()),
+            Err(problem) => damaged(&self.path, problem),
+        };
+        let new = self.take_over(&said);
+        self.write(&held.file, &self.stops())?;
+        held.damaged = false;
+        Ok(new)
+    }
+
+    /// Adds to memory what it does not hold yet.
+    fn take_over(&self, said: &BTreeMap<StopScope, String>) -> Vec<Stop> {
+        let mut stops = self.write_stops();
+        let mut new = Vec::new();
+        for (scope, reason) in said {
+            if !stops.contains_key(scope) {
+                stops.insert(scope.clone(), reason.clone());
+                new.push(Stop { scope: scope.clone(), engaged: true, reason: reason.clone() });
+            }
+        }
+        self.any.store(!stops.is_empty(), Ordering::SeqCst);
+        new
+    }
+
+    /// Where somebody has removed or replaced the file, the one that now has its name is the one that the next start reads.
+    fn follow_path(&self, held: &mut Held) -> Result<(), LatchError> {
+        let fault = |source| LatchError::Open { path: self.path.clone(), source };
+        let same = |found: &fs::Metadata| {
+            held.file.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == (found.dev(), found.ino()))
+        };
+        match fs::metadata(&self.path) {
+            Ok(found) if same(&found) => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault(error)),
+            _ => {
+                held.file = open_or_make(&self.path).map_err(fault)?;
+                Ok(())
+            }
+        }
+    }
+
+    fn lock_file(&self) -> MutexGuard<'_, Held> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, file: &File, stops: &BTreeMap<StopScope, String>) -> Result<(), LatchError> {
@@ -188,20 +258,25 @@ fn encode(stops: &[(StopScope, String)]) -> Vec<u8> {
 
 /// What the file says; everything is stopped where that is unclear.
 fn read(file: &File, path: &Path) -> BTreeMap<StopScope, String> {
-    decode(file).unwrap_or_else(|problem| {
-        let path = path.display();
-        error!(%path, problem, "stop file is damaged");
-        let reason = format!(
-            "stop file `{path}` is damaged ({problem}), so everything counts as stopped; look first, then release"
-        );
-        BTreeMap::from([(StopScope::All, reason)])
-    })
+    bytes(file).and_then(|bytes| decode(&bytes)).unwrap_or_else(|problem| damaged(path, problem))
 }
 
-fn decode(file: &File) -> Result<BTreeMap<StopScope, String>, &'static str> {
+fn damaged(path: &Path, problem: &str) -> BTreeMap<StopScope, String> {
+    let path = path.display();
+    error!(%path, problem, "stop file is damaged");
+    let reason =
+        format!("stop file `{path}` is damaged ({problem}), so everything counts as stopped; look first, then release");
+    BTreeMap::from([(StopScope::All, reason)])
+}
+
+fn bytes(file: &File) -> Result<Vec<u8>, &'static str> {
     let mut page = vec![0; SIZE];
     file.read_exact_at(&mut page, 0).map_err(|_| "it is too short or cannot be read")?;
-    let text = std::str::from_utf8(&page).map_err(|_| "it is not text")?;
+    Ok(page)
+}
+
+fn decode(page: &[u8]) -> Result<BTreeMap<StopScope, String>, &'static str> {
+    let text = std::str::from_utf8(page).map_err(|_| "it is not text")?;
     let rest = text.strip_prefix(MAGIC).ok_or("it does not start as a stop file of this version")?;
     let mut lines = rest.split('\n');
     let (Some(sum), Some(body), Some(padding)) = (lines.next(), lines.next(), lines.next()) else {
@@ -291,7 +366,65 @@ mod tests {
             let scope = StopScope::Device(format!("device-{n}-{}", "x".repeat(90)).parse().expect("plain"));
             latch.set(&stop(scope, true)).expect("pressed");
         }
+        assert_eq!(latch.reread().expect("read"), [], "the file is as it was written");
         assert!(!held(&latch), "in memory each scope stands for itself");
         assert!(held(&Latch::open(dir.path()).expect("again")));
+    }
+
+    #[test]
+    fn another_process_presses_through_the_file_and_never_releases() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (ours, other) = (Latch::open(dir.path()).expect("ours"), Latch::open(dir.path()).expect("another's"));
+        assert_eq!(ours.reread().expect("read"), []);
+        other.set(&stop(shop(), true)).expect("pressed by the other");
+        assert!(!held(&ours), "not looked yet");
+        assert_eq!(ours.reread().expect("read"), [stop(shop(), true)]);
+        assert!(held(&ours));
+        assert_eq!(ours.reread().expect("read"), [], "told once");
+        other.set(&stop(shop(), false)).expect("released in the file");
+        assert_eq!(ours.reread().expect("read"), []);
+        assert!(held(&ours), "memory holds");
+        assert!(held(&Latch::open(dir.path()).expect("again")), "and the file says so again");
+        ours.set(&stop(shop(), false)).expect("released by its owner");
+        assert_eq!(ours.reread().expect("read"), []);
+        assert!(!held(&ours) && !held(&Latch::open(dir.path()).expect("again")));
+    }
+
+    #[test]
+    fn what_two_processes_press_at_once_holds_for_both() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (ours, other) = (Latch::open(dir.path()).expect("ours"), Latch::open(dir.path()).expect("another's"));
+        ours.set(&stop(shop(), true)).expect("pressed");
+        // The other has read the file before us, and so writes over what we wrote.
+        other.set(&stop(StopScope::All, true)).expect("pressed");
+        assert_eq!(ours.reread().expect("read"), [stop(StopScope::All, true)]);
+        assert_eq!(Latch::open(dir.path()).expect("again").stops().len(), 2);
+    }
+
+    #[test]
+    fn a_missing_file_is_made_again_with_all_that_holds() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let latch = Latch::open(dir.path()).expect("a fresh latch");
+        latch.set(&stop(shop(), true)).expect("pressed");
+        fs::remove_file(dir.path().join("stop")).expect("removed");
+        assert_eq!(latch.reread().expect("made again"), []);
+        assert!(held(&latch) && held(&Latch::open(dir.path()).expect("again")));
+        latch.set(&stop(shop(), false)).expect("released");
+        assert!(!held(&Latch::open(dir.path()).expect("again")), "the new file is the one that is written");
+    }
+
+    #[test]
+    fn a_file_that_stays_damaged_means_stop() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let latch = Latch::open(dir.path()).expect("a fresh latch");
+        fs::write(dir.path().join("stop"), "rubbish").expect("written");
+        assert_eq!(latch.reread().expect("read"), [], "it may be written at this moment");
+        assert!(!held(&latch));
+        let new = latch.reread().expect("read");
+        assert!(matches!(new.as_slice(), [one] if one.reason.contains("is damaged")), "{new:?}");
+        assert!(held(&latch) && held(&Latch::open(dir.path()).expect("again")));
+        latch.set(&stop(StopScope::All, false)).expect("a person has looked");
+        assert_eq!(latch.reread().expect("read"), []);
+        assert!(!held(&latch));
     }
 }
