@@ -86,13 +86,22 @@ impl DataDir {
         let make = || -> io::Result<()> {
             self.disk.create_dir(&self.journal())?;
             self.disk.create_dir(&self.blobs())?;
-            self.disk.sync_dir(self.root.parent().unwrap_or(Path::new("/")))?;
+            self.disk.sync_dir(parent_of(&self.root))?;
             disk::replace(self.disk.as_ref(), &self.root.join("FORMAT"), format!("{FORMAT}\n").as_bytes())
         };
         match read_format(self.disk.as_ref(), &self.root)? {
             Some(_) => Ok(()),
             None => make().map_err(OpenError::io("lay out", &self.root)),
         }
+    }
+}
+
+/// The directory in which this one's name stands; that of `data` alone is the working directory.
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        None => Path::new("/"),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
     }
 }
 
@@ -132,5 +141,19 @@ fn refuse_foreign(disk: &dyn Disk, root: &Path) -> Result<(), OpenError> {
             path: root.to_path_buf(),
             why: format!("it has no FORMAT but has `{name}` in it; choose an empty directory for the data"),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_has_a_directory_that_can_be_synced() {
+        let check = |path, parent| assert_eq!(parent_of(Path::new(path)), Path::new(parent), "{path}");
+        check("data", ".");
+        check("a/data", "a");
+        check("/data", "/");
+        check("/", "/");
     }
 }
