@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sinew_contract::{ErrorKind, Failure};
 
+use crate::runtime::choose_tls;
+
 /// An operating system for real-world work: signals become durable, policy-checked, auditable action.
 #[derive(Debug, Parser)]
 #[command(name = "sinew", version, after_help = EXIT_CODES)]
@@ -145,6 +147,7 @@ type Outcome = Result<Exit, Coded>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
+    choose_tls();
     match run(cli) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(coded) => {

@@ -51,6 +51,12 @@ pub async fn asked_to_end() -> std::io::Result<()> {
     }
 }
 
+/// Chooses the cryptography of TLS for this process; a client of HTTP cannot be made before.
+pub fn choose_tls() {
+    // Only the first call of a process installs it; the others find it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// Random bytes of the operating system, for ids and tokens; never for anything that a replay must repeat.
 ///
 /// # Panics

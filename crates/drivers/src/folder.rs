@@ -89,10 +89,10 @@ pub struct FolderDevice {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// Opens a device whose file says `driver = "folder"`.
+/// Opens a device whose file says `driver = "folder"`. Makes nothing yet: see [`FolderDevice::prepare`].
 ///
 /// # Errors
-/// `Config` for a wrong field; `Folder` where the folder cannot be made.
+/// `Config` for a wrong field.
 pub fn open_device(file: &Value, surroundings: &Surroundings) -> Result<Opened, OpenError> {
     let config = FolderConfig::deserialize(file).map_err(|error| OpenError::config(error.to_string()))?;
     let folder = Arc::new(FolderDevice::open(&config, surroundings)?);
@@ -100,20 +100,29 @@ pub fn open_device(file: &Value, surroundings: &Surroundings) -> Result<Opened, 
 }
 
 impl FolderDevice {
-    /// Makes the folder where it does not exist.
+    /// Checks its settings; touches no disk, so that a deployment can be looked at without leaving anything behind.
     ///
     /// # Errors
-    /// `Config` for a poll interval of nothing; `Folder` where the folder cannot be made.
+    /// `Config` for a poll interval of nothing.
     pub fn open(config: &FolderConfig, surroundings: &Surroundings) -> Result<Self, OpenError> {
         let poll = Duration::try_from(config.poll).ok().filter(|poll| !poll.is_zero());
         let poll = poll.ok_or_else(|| OpenError::config("`poll` must be more than nothing, as in \"250ms\""))?;
         let path = surroundings.data_dir.join(&config.path);
-        for folder in [path.join(DONE), path.join(REJECTED)] {
+        let (id, clock) = (config.id.clone(), surroundings.clock.clone());
+        Ok(Self { id, path, poll, clock, seen: Arc::default() })
+    }
+
+    /// Makes the folder, and those inside it for what was taken and what was set aside, where they are missing. Call it
+    /// before listening; twice is harmless.
+    ///
+    /// # Errors
+    /// `Folder` where one cannot be made.
+    pub fn prepare(&self) -> Result<(), OpenError> {
+        for folder in [self.path.join(DONE), self.path.join(REJECTED)] {
             fs::create_dir_all(&folder)
                 .map_err(|source| OpenError::Folder { path: folder.display().to_string(), source })?;
         }
-        let (id, clock) = (config.id.clone(), surroundings.clock.clone());
-        Ok(Self { id, path, poll, clock, seen: Arc::default() })
+        Ok(())
     }
 
     /// The folder that is watched.

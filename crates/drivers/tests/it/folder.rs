@@ -14,7 +14,9 @@ use crate::common::{START, folder, world};
 fn dock(folder: &TempDir) -> Arc<FolderDevice> {
     let file = json!({"id": "dock-1", "driver": "folder", "path": "inbox", "poll": "5ms"});
     let opened = open(&file, &world(1, folder.path()).surroundings).expect("the folder opens");
-    opened.folder.expect("a folder")
+    let dock = opened.folder.expect("a folder");
+    dock.prepare().expect("the folder is made");
+    dock
 }
 
 fn put(dock: &FolderDevice, name: &str, bytes: &[u8]) {
@@ -28,6 +30,14 @@ async fn next(dock: &FolderDevice) -> Reading {
 /// Says that nothing comes for a while: many looks of this folder.
 async fn is_quiet(dock: &FolderDevice) -> bool {
     tokio::time::timeout(Duration::from_millis(100), dock.listen()).await.is_err()
+}
+
+#[test]
+fn looking_at_a_deployment_leaves_nothing_behind() {
+    let folder = folder();
+    let file = json!({"id": "dock-1", "driver": "folder", "path": "inbox"});
+    open(&file, &world(1, folder.path()).surroundings).expect("the folder opens");
+    assert!(!folder.path().join("inbox").exists());
 }
 
 #[tokio::test]
