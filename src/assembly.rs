@@ -34,7 +34,7 @@ use crate::cli::{Coded, Exit, ExitWith};
 use crate::deployment::Deployment;
 use crate::house::Inside;
 use crate::intake::Intake;
-use crate::runtime::SystemClock;
+use crate::runtime::{SystemClock, choose_tls};
 use parts::Parts;
 use places::Places;
 
@@ -75,10 +75,10 @@ impl Hub {
     /// `BadConfig` for a deployment that is not right; `Failed` where the data directory or the address cannot be had.
     pub async fn start(deployment: Deployment) -> Result<Self, Coded> {
         let begun = Instant::now();
-        // Only the first call of a process installs it; the others find it there.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        choose_tls();
         let dir = open_dir(&deployment.config.data_dir)?;
         let parts = Parts::load(&deployment).or_exit(Exit::BadConfig)?;
+        parts.folders.iter().try_for_each(|folder| folder.prepare()).or_exit(Exit::Failed)?;
         let hub = Self::assemble(deployment, parts, &dir, begun).await;
         hub.or_exit(Exit::Failed)
     }
@@ -255,8 +255,8 @@ async fn engine(
         blobs.put(text.into(), "application/json").await.context("cannot keep a playbook's text")?;
     }
     let pinned = replay::pinned(journal, blobs, known).await?;
-    let mut engine = Engine::new(pinned.into_values());
-    engine.offer(parts.playbooks.iter().cloned());
+    let mut engine = Engine::new(parts.playbooks.iter().cloned());
+    pinned.into_values().for_each(|playbook| engine.keep(playbook));
     Ok(engine)
 }
 

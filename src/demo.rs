@@ -75,8 +75,8 @@ pub async fn run(plan: Plan) -> Result<bool> {
     let ledger = shop.ledger().await?;
     let _ = end.send(());
     running.await.context("the hub crashed")??;
-    let judged = Judge::new(&plan, fed?, &ledger)?;
-    let summary = Summary::new(&judged, numbers?, &data, sinew_journal::verify(&sinew_journal::RealDisk, &data));
+    let judged = Judge::new(&plan, &fed?, &ledger)?;
+    let summary = Summary::new(&judged, &numbers?, &data, sinew_journal::verify(&sinew_journal::RealDisk, &data));
     summary.print(plan.json);
     Ok(summary.right())
 }

@@ -27,7 +27,8 @@ pub fn replay(data: &Path, known: &Known) -> Result<Replayed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (log, blobs) = super::open_log(data)?;
     let playbooks = runtime.block_on(pinned(&log, &blobs, known))?;
-    let mut engine = Engine::new(playbooks.into_values());
+    let mut engine = Engine::new([]);
+    playbooks.into_values().for_each(|playbook| engine.keep(playbook));
     let mut runs = BTreeMap::new();
     each(&log, |entry| {
         engine.apply(entry);

@@ -76,10 +76,10 @@ pub(super) struct Totals {
 }
 
 impl Judge {
-    pub fn new(plan: &Plan, fed: Vec<Fed>, ledger: &[Value]) -> Result<Self> {
+    pub fn new(plan: &Plan, fed: &[Fed], ledger: &[Value]) -> Result<Self> {
         let expected = if plan.scans.is_none() && plan.once { read_expected(plan)? } else { Vec::new() };
         let mut judge = Self::default();
-        for one in &fed {
+        for one in fed {
             judge.count(one);
             if one.sample {
                 let wanted = expected.iter().find(|e| e.file == one.file);

@@ -36,7 +36,7 @@ pub(super) struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    pub fn new(judge: &'a Judge, health: Value, data: &Path, verified: Result<VerifyReport, VerifyError>) -> Self {
+    pub fn new(judge: &'a Judge, health: &Value, data: &Path, verified: Result<VerifyReport, VerifyError>) -> Self {
         let number = |name: &str| health.pointer(&format!("/numbers/{name}/value")).and_then(Value::as_f64);
         let latency =
             Latency { p50: number("latency_p50_ms"), p95: number("latency_p95_ms"), scans: judge.totals.scans };

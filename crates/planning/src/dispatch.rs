@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use serde_json::Value;
 use sinew_contract::{
     Actuator, Appended, Approvers, Clock, Digest, Draft, EffectId, Entry, ErrorKind, Expect, Failure, GateId, Journal,
-    Model, Policy, PrincipalId, Recall, Record, Seq, Timestamp,
+    Model, PlaybookName, Policy, PrincipalId, Recall, Record, Seq, Timestamp,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -109,6 +109,8 @@ pub struct Dispatcher {
     tasks: JoinSet<Result<(), Failure>>,
     starter: mpsc::Sender<Draft>,
     next: Seq,
+    /// The deployment of the process that was booted last, and since which entry without a change.
+    deployed: (Digest, Seq),
 }
 
 impl Dispatcher {
@@ -126,7 +128,8 @@ impl Dispatcher {
         let mut tasks = JoinSet::new();
         tasks.spawn(start_all(Arc::clone(&shared), drafts));
         let next = Seq::ZERO.next();
-        Self { shared, engine, acts: HashMap::new(), due: BinaryHeap::new(), tasks, starter, next }
+        let (acts, due, deployed) = (HashMap::new(), BinaryHeap::new(), (Digest::ZERO, Seq::ZERO));
+        Self { shared, engine, acts, due, tasks, starter, next, deployed }
     }
 
     /// Where people answer gates and cancel runs.
@@ -154,7 +157,7 @@ impl Dispatcher {
 
     /// Asks again, after a refold, whatever the log shows no answer to.
     async fn resume(&mut self) -> Result<(), Failure> {
-        let starts = self.engine.unstarted();
+        let starts = self.unstarted();
         let pending = self.engine.pending();
         info!(starts = starts.len(), questions = pending.len(), "resumed");
         for (event, playbook, input) in starts {
@@ -165,12 +168,25 @@ impl Dispatcher {
         }
         let asked: HashSet<_> = pending.iter().filter_map(Effect::id).collect();
         self.launch(pending, None);
+        self.settle_orphans(&asked);
+        Ok(())
+    }
+
+    /// Runs that the log announces and does not show. A playbook that came with a new deployment does not start on what
+    /// happened before it.
+    fn unstarted(&self) -> Vec<(Seq, Arc<Playbook>, Value)> {
+        let known = |name: &PlaybookName| self.engine.runs().any(|run| run.playbook == *name);
+        let due = |event: Seq, name: &PlaybookName| event > self.deployed.1 || known(name);
+        self.engine.unstarted().into_iter().filter(|(event, book, _)| due(*event, book.name())).collect()
+    }
+
+    /// Commands whose run has ended, and of which the log shows no last word.
+    fn settle_orphans(&mut self, asked: &HashSet<EffectId>) {
         let left = self.shared.progress().unsettled();
         for sent in left.into_iter().filter(|sent| !asked.contains(&sent.command.effect)) {
             let path = act::Path::orphan(Arc::clone(&self.shared), sent.command.clone());
             self.tasks.spawn(path.settle_only(sent));
         }
-        Ok(())
     }
 
     /// Runs until `stop` says so or the log breaks.
@@ -225,6 +241,9 @@ impl Dispatcher {
                 self.due.push(Reverse((opened.gate.expires, Due::Gate(GateId(entry.seq())))));
             }
             Record::TimerSet(timer) => self.due.push(Reverse((timer.due, Due::Timer(timer.effect)))),
+            Record::Booted(booted) if booted.catalogue != self.deployed.0 => {
+                self.deployed = (booted.catalogue, entry.seq());
+            }
             Record::Concluded(concluded) if concluded.last => {
                 self.acts.remove(&concluded.effect);
             }
