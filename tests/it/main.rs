@@ -3,4 +3,5 @@
 #[cfg(feature = "faults")]
 mod crash;
 mod house;
+mod pages;
 mod support;

@@ -37,19 +37,25 @@ pub struct Ended {
     pub after: Duration,
 }
 
+/// A process of `sinew up`, ready or not; killed when dropped.
+pub struct Process {
+    /// When it was started.
+    pub born: Instant,
+    data: PathBuf,
+    log: PathBuf,
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
 /// A hub that is ready; killed when dropped.
 pub struct Hub {
     /// Where it listens.
     pub url: String,
     /// What it printed when it was ready.
     pub said: Value,
-    /// When its process was started.
-    pub born: Instant,
-    data: PathBuf,
-    log: PathBuf,
+    /// Its process.
+    pub process: Process,
     http: reqwest::Client,
-    process: Child,
-    _stdout: BufReader<ChildStdout>,
 }
 
 /// An answer over HTTP; the error is a connection that broke.
@@ -75,10 +81,17 @@ impl Launch {
     /// # Errors
     /// How it ended, where it did before it was ready.
     pub async fn start(&self) -> Result<Hub, Ended> {
+        let mut process = self.spawn();
+        let said = process.ready().await?;
+        Ok(process.into_hub(said))
+    }
+
+    /// Starts it.
+    pub fn spawn(&self) -> Process {
         let born = Instant::now();
         let log = self.data.with_extension("log");
         let said = File::options().create(true).append(true).open(&log).expect("a log file");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_sinew"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sinew"))
             .args(["--json", "up"])
             .arg(&self.deployment)
             .arg("--data-dir")
@@ -91,24 +104,62 @@ impl Launch {
             .kill_on_drop(true)
             .spawn()
             .expect("sinew starts");
+        let stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
+        Process { born, data: self.data.clone(), log, child, stdout }
+    }
+}
+
+impl Process {
+    /// Waits until it is ready, and gives what it printed then. Dropped on the way, the process lives on.
+    ///
+    /// # Errors
+    /// How it ended, where it did before it was ready.
+    pub async fn ready(&mut self) -> Result<Value, Ended> {
         let mut line = String::new();
-        let mut stdout = BufReader::new(process.stdout.take().expect("its output is piped"));
-        let read = tokio::time::timeout(START_MAX, stdout.read_line(&mut line)).await;
+        let read = tokio::time::timeout(START_MAX, self.stdout.read_line(&mut line)).await;
         if read.expect("the hub is ready or ends in time").expect("its output can be read") == 0 {
-            let status = process.wait().await.expect("it has ended");
-            return Err(Ended { status, stderr: tail(&log), after: born.elapsed() });
+            let status = self.gone().await;
+            return Err(Ended { status, stderr: self.stderr(), after: self.born.elapsed() });
         }
-        let said: Value = serde_json::from_str(&line).expect("the hub says where it listens");
+        Ok(serde_json::from_str(&line).expect("the hub says where it listens"))
+    }
+
+    /// The hub that it is, now that it is ready.
+    pub fn into_hub(self, said: Value) -> Hub {
         let url = said["listening"].as_str().expect("an address").to_owned();
-        let (data, http) = (self.data.clone(), super::http());
-        Ok(Hub { url, said, born, data, log, http, process, _stdout: stdout })
+        Hub { url, said, process: self, http: super::http() }
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub async fn kill(mut self) -> ExitStatus {
+        self.child.start_kill().expect("it can be killed");
+        self.gone().await
+    }
+
+    /// Asks it to end, as a supervisor does, and waits.
+    pub async fn end(mut self) -> ExitStatus {
+        let id = self.child.id().expect("it has not been waited for").cast_signed();
+        let pid = rustix::process::Pid::from_raw(id).expect("a process id is positive");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it can be asked to end");
+        self.gone().await
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn gone(&mut self) -> ExitStatus {
+        let ended = tokio::time::timeout(END_MAX, self.child.wait()).await;
+        ended.unwrap_or_else(|_| panic!("the hub does not end:\n{}", self.stderr())).expect("it can be waited for")
+    }
+
+    /// The end of what it said to standard error.
+    pub fn stderr(&self) -> String {
+        tail(&self.log)
     }
 }
 
 impl Hub {
     /// The bearer token of a local caller.
     pub fn token(&self, person: &str) -> String {
-        let key = std::fs::read(self.data.join("local.key")).expect("a hub that is ready has a local key");
+        let key = std::fs::read(self.process.data.join("local.key")).expect("a hub that is ready has a local key");
         sinew_api::people::local_token(key.try_into().expect("32 bytes"), person)
     }
 
@@ -151,33 +202,28 @@ impl Hub {
     }
 
     /// `kill -9`, and waits until it is gone.
-    pub async fn kill(mut self) -> ExitStatus {
-        self.process.start_kill().expect("it can be killed");
-        self.process.wait().await.expect("it is gone")
+    pub async fn kill(self) -> ExitStatus {
+        self.process.kill().await
     }
 
     /// Asks it to end, as a supervisor does, and waits.
-    pub async fn end(mut self) -> ExitStatus {
-        let id = self.process.id().expect("it has not been waited for").cast_signed();
-        let pid = rustix::process::Pid::from_raw(id).expect("a process id is positive");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it can be asked to end");
-        self.gone().await
+    pub async fn end(self) -> ExitStatus {
+        self.process.end().await
     }
 
     /// Waits until it has ended by itself.
     pub async fn gone(&mut self) -> ExitStatus {
-        let ended = tokio::time::timeout(END_MAX, self.process.wait()).await;
-        ended.unwrap_or_else(|_| panic!("the hub does not end:\n{}", self.stderr())).expect("it can be waited for")
+        self.process.gone().await
     }
 
     /// How it ended, where it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.process.try_wait().expect("it can be asked")
+        self.process.child.try_wait().expect("it can be asked")
     }
 
     /// The end of what it said to standard error.
     pub fn stderr(&self) -> String {
-        tail(&self.log)
+        self.process.stderr()
     }
 }
 

@@ -4,6 +4,7 @@
 //! Remembers what the hub has acknowledged, and holds it to that afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -175,18 +176,17 @@ pub fn expected() -> Vec<Value> {
 
 /// What an auditor finds in the data directory of a hub that has ended: the log verifies, and folds to the same again.
 pub async fn audit(data: &Path) -> Vec<String> {
-    let data = data.as_os_str();
-    let verify = sinew(["--json".as_ref(), "audit".as_ref(), "verify".as_ref(), data]).await;
+    let mut wrong = verify(data).await;
     let deployment = super::deployment();
-    let replay = sinew([
-        "--json".as_ref(),
-        "--data".as_ref(),
-        data,
-        "replay".as_ref(),
-        "--deployment".as_ref(),
-        deployment.as_os_str(),
-    ])
-    .await;
-    let passed = |name: &str, ran: &super::Ran| (ran.code != Some(0)).then(|| format!("{name} fails: {ran:?}"));
-    passed("audit verify", &verify).into_iter().chain(passed("replay", &replay)).collect()
+    let words = ["--json", "replay", "--deployment"].map(OsStr::new);
+    let args = words.into_iter().chain([deployment.as_os_str(), OsStr::new("--data"), data.as_os_str()]);
+    let replay = sinew(args).await;
+    wrong.extend((replay.code != Some(0)).then(|| format!("replay fails: {replay:?}")));
+    wrong
+}
+
+/// What `audit verify` finds in the data directory of a hub that has ended or died.
+pub async fn verify(data: &Path) -> Vec<String> {
+    let ran = sinew([OsStr::new("--json"), OsStr::new("audit"), OsStr::new("verify"), data.as_os_str()]).await;
+    (ran.code != Some(0)).then(|| format!("audit verify fails: {ran:?}")).into_iter().collect()
 }
