@@ -14,16 +14,17 @@ pub mod replay;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use sinew_actuation::{Act, Latch};
+use sinew_actuation::Act;
 use sinew_api::people::{People, Person, check_bind, local_token};
-use sinew_api::views::{AuditView, StopView, When};
+use sinew_api::views::{AuditView, When};
 use sinew_contract::{
-    Actuator, Approvers, Blobs, Booted, Clock, Draft, Expect, Journal, LogId, PrincipalId, Recall, Record, Seq,
+    Actuator, Approvers, Blobs, Booted, Clock, Device, Draft, ErrorKind, Expect, Journal, LogId, PrincipalId, Recall,
+    Record, Seq,
 };
-use sinew_journal::{DataDir, FileBlobs, FileLog, Options, RealDisk};
+use sinew_journal::{DataDir, FileBlobs, FileLog, OpenError, Options, RealDisk};
 use sinew_memory::Memory;
 use sinew_planning::{Dispatcher, Engine, Ports, Settings};
 use tokio::sync::watch;
@@ -33,10 +34,16 @@ use tracing::{error, info, warn};
 use crate::cli::{Coded, Exit, ExitWith};
 use crate::deployment::Deployment;
 use crate::house::Inside;
+use crate::house::stops::Stops;
 use crate::intake::Intake;
 use crate::runtime::{SystemClock, choose_tls};
 use parts::Parts;
 use places::Places;
+
+/// How often the stop file is read again: one that was written there holds within a third of a second.
+const STOP_EVERY: Duration = Duration::from_millis(250);
+/// How long a watched folder that cannot be read is left alone.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// How a hub can be reached, once it is ready.
 #[derive(Clone, Debug)]
@@ -72,18 +79,28 @@ impl Hub {
     /// Opens everything, folds the log again, and binds the address.
     ///
     /// # Errors
-    /// `BadConfig` for a deployment that is not right; `Failed` where the data directory or the address cannot be had.
+    /// `BadConfig` for a deployment that is not right; `AuditBroken` for a log that was changed; `Failed` where the data
+    /// directory or the address cannot be had.
     pub async fn start(deployment: Deployment) -> Result<Self, Coded> {
         let begun = Instant::now();
         choose_tls();
-        let dir = open_dir(&deployment.config.data_dir)?;
         let parts = Parts::load(&deployment).or_exit(Exit::BadConfig)?;
+        let dir = open_dir(&deployment.config.data_dir)?;
         parts.folders.iter().try_for_each(|folder| folder.prepare()).or_exit(Exit::Failed)?;
-        let hub = Self::assemble(deployment, parts, &dir, begun).await;
-        hub.or_exit(Exit::Failed)
+        let places = Places::new(dir.path());
+        let people = door(&deployment, &places)?;
+        let listener = bind(deployment.config.listen).or_exit(Exit::Failed)?;
+        let hub = Self::assemble(deployment, parts, &dir, (people, listener), begun).await;
+        hub.map_err(|error| Coded::new(exit_of(&error), error))
     }
 
-    async fn assemble(deployment: Deployment, parts: Parts, dir: &DataDir, begun: Instant) -> Result<Self> {
+    async fn assemble(
+        deployment: Deployment,
+        parts: Parts,
+        dir: &DataDir,
+        (people, listener): (People, TcpListener),
+        begun: Instant,
+    ) -> Result<Self> {
         let places = Places::new(dir.path());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (log, opened) = FileLog::open(dir, &Options::default(), Arc::clone(&clock))?;
@@ -96,14 +113,13 @@ impl Hub {
         let known = parts.known.clone();
         let engine = engine(&parts, &known, journal.as_ref(), blobs.as_ref()).await?;
         let manifests: Vec<_> = parts.manifests.iter().cloned().collect();
-        let latch = Arc::new(Latch::open(dir.path())?);
-        let stops = held(&latch);
+        let stops = Stops::open(dir.path())?;
         let actuator = Act::new(sinew_actuation::Parts {
             manifests: Arc::new(parts.manifests),
             devices: parts.devices,
             journal: Arc::clone(&journal),
             clock: Arc::clone(&clock),
-            latch,
+            latch: Arc::clone(stops.latch()),
         });
         #[cfg(feature = "faults")]
         let actuator = actuator.with_faults(crate::faults::hop());
@@ -127,13 +143,11 @@ impl Hub {
         let mut dispatcher = Dispatcher::new(ports, settings, engine);
         let intake = Intake::new(Arc::clone(&journal), Arc::clone(&blobs), Arc::clone(&clock), Arc::new(parts.scanner));
         let intake = Arc::new(intake);
-        catch_up(journal.as_ref(), &memory, &intake).await?;
+        catch_up(journal.as_ref(), &memory, &intake, &stops).await?;
+        settle_stops(journal.as_ref(), &stops).await?;
         dispatcher.recover().await?;
         let secret = places.secret()?;
         let owner = owner(&deployment.people);
-        let people = People::open(deployment.people, Box::new(places.clone()), secret, Arc::clone(&clock))?;
-        check_bind(deployment.config.listen, &people)?;
-        let listener = bind(deployment.config.listen)?;
         let url = format!("http://{}", listener.local_addr()?);
         let code = people.issue_link(&owner)?;
         places.announce(&url, &owner)?;
@@ -150,7 +164,7 @@ impl Hub {
             targets: deployment.config.targets.clone(),
             since: clock.now().wall,
             clock,
-            stops: Mutex::new(stops),
+            stops,
             audited: Mutex::new(None),
             verify: Box::new(move || audit(&root, log_id)),
         };
@@ -190,6 +204,7 @@ impl Hub {
         tasks.spawn(project(Arc::clone(&inside), of(&stopping)));
         tasks.spawn(serve(listener, Arc::clone(&inside), people, started.name, of(&stopping)));
         tasks.spawn(audit_now(Arc::clone(&inside)));
+        tasks.spawn(watch_stop(Arc::clone(&inside), of(&stopping)));
         for folder in folders {
             tasks.spawn(listen(folder, Arc::clone(&inside), of(&stopping)));
         }
@@ -228,6 +243,25 @@ async fn first_failure(tasks: &mut JoinSet<Result<()>>) -> anyhow::Error {
 
 fn open_dir(path: &Path) -> Result<DataDir, Coded> {
     DataDir::open(Arc::new(RealDisk), path).or_exit(Exit::Failed)
+}
+
+/// Who may come in, and whether they can prove it where others can reach the address.
+fn door(deployment: &Deployment, places: &Places) -> Result<People, Coded> {
+    let secret = places.secret().or_exit(Exit::Failed)?;
+    let people = People::open(deployment.people.clone(), Box::new(places.clone()), secret, Arc::new(SystemClock));
+    let people = people.and_then(|people| check_bind(deployment.config.listen, &people).map(|()| people));
+    people.map_err(|error| {
+        let exit = if error.kind() == ErrorKind::Broken { Exit::Failed } else { Exit::BadConfig };
+        Coded::new(exit, error.into())
+    })
+}
+
+/// A log that was changed has its own exit code, wherever that is noticed.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref::<OpenError>() {
+        Some(OpenError::Damaged(_)) => Exit::AuditBroken,
+        _ => Exit::Failed,
+    }
 }
 
 /// Opens a log for reading its history, while no hub is running on it.
@@ -274,7 +308,7 @@ fn own_name() -> PrincipalId {
 }
 
 /// Folds the log into memory and intake up to its present end.
-async fn catch_up(journal: &dyn Journal, memory: &Memory, intake: &Intake) -> Result<()> {
+async fn catch_up(journal: &dyn Journal, memory: &Memory, intake: &Intake, stops: &Stops) -> Result<()> {
     let head = memory.head();
     let stands = head.seq == Seq::ZERO || journal.read(head.seq, 1)?.first().is_some_and(|e| e.hash == head.hash);
     if !stands {
@@ -286,9 +320,22 @@ async fn catch_up(journal: &dyn Journal, memory: &Memory, intake: &Intake) -> Re
         let entries = journal.read(from, 256)?;
         let Some(last) = entries.last() else { return Ok(()) };
         from = last.seq().next();
-        entries.iter().for_each(|entry| intake.observe(entry));
+        entries.iter().for_each(|entry| {
+            intake.observe(entry);
+            stops.observe(entry);
+        });
         memory.fold(entries).await?;
     }
+}
+
+/// Tells the log what was stopped or released while nobody was running, before anything can leave.
+async fn settle_stops(journal: &dyn Journal, stops: &Stops) -> Result<()> {
+    for stop in stops.reconcile()? {
+        let told = journal.append(vec![Draft::new(own_name(), Record::Stop(stop))], Expect::Anything).await?;
+        let from = told.entries.first().map_or(Seq::ZERO, |entry| entry.seq);
+        journal.read(from, 1)?.iter().for_each(|entry| stops.observe(entry));
+    }
+    Ok(())
 }
 
 /// Returns when the end is told, or nobody can tell it any more. Cancel safe.
@@ -335,18 +382,55 @@ async fn serve(
     sinew_api::serve(listener, parts, until).await.context("the pages")
 }
 
-/// Takes in what appears in a watched folder; each file stays there until its event is durable.
+/// Takes in what appears in a watched folder; each file stays there until its event is durable. A folder that cannot be
+/// read is tried again and ends nothing; a broken log ends all.
 async fn listen(
     folder: Arc<sinew_drivers::FolderDevice>,
     inside: Arc<Inside>,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<()> {
     loop {
-        let reading = tokio::select! {
-            reading = sinew_contract::Device::listen(folder.as_ref()) => reading?,
-            () = told(&mut stopping) => return Ok(()),
+        // Cancel safe: what was handed out and not taken in is handed out again after a restart.
+        let listened = async {
+            match Device::listen(folder.as_ref()).await {
+                Ok(reading) => crate::intake::take_file(&inside.intake, &folder, reading).await,
+                Err(failure) => {
+                    error!(%failure, path = %folder.path().display(), "cannot watch a folder; trying again");
+                    tokio::time::sleep(TRY_AGAIN).await;
+                    folder.prepare().map_or_else(|error| warn!("{error}"), |()| ());
+                    Ok(())
+                }
+            }
         };
-        crate::intake::take_file(&inside.intake, &folder, reading).await?;
+        tokio::select! {
+            listened = listened => listened?,
+            () = told(&mut stopping) => return Ok(()),
+        }
+    }
+}
+
+/// Looks at the stop file again and again: another process may press stop there while the pages do not answer.
+async fn watch_stop(inside: Arc<Inside>, mut stopping: watch::Receiver<bool>) -> Result<()> {
+    let mut fault = None;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(STOP_EVERY) => {}
+            () = told(&mut stopping) => return Ok(()),
+        }
+        let latch = Arc::clone(inside.stops.latch());
+        let read =
+            tokio::task::spawn_blocking(move || latch.reread()).await.context("the look at the stop file crashed")?;
+        let now = read.as_ref().err().map(ToString::to_string);
+        if now.is_some() && now != fault {
+            error!(problem = now, "the stop file cannot be kept; a stop may not survive a restart");
+        }
+        fault = now;
+        for stop in read.unwrap_or_default() {
+            warn!(reason = stop.reason, "stop was pressed in the stop file");
+            if let Err(failure) = inside.record_stop(stop, own_name()).await {
+                error!(%failure, "stop holds but could not be journaled");
+            }
+        }
     }
 }
 
@@ -367,12 +451,6 @@ fn audit(root: &Path, log: LogId) -> AuditView {
         ),
     };
     AuditView { log, entries: head.seq, head: head.hash, ok: Some(ok), verified_to: head.seq, verified_at: at, problem }
-}
-
-/// The stops that a latch holds from before this start.
-fn held(latch: &Latch) -> Vec<StopView> {
-    let view = |(covers, reason)| StopView { covers, reason, by: None, at: None };
-    latch.stops().into_iter().map(view).collect()
 }
 
 /// The person whom the login link and the local command line stand for: the first owner, else the first person.

@@ -119,6 +119,11 @@ impl From<anyhow::Error> for Coded {
 }
 
 impl Coded {
+    /// This error, with this exit code.
+    pub fn new(exit: Exit, error: anyhow::Error) -> Self {
+        Self { exit, error }
+    }
+
     /// The error without its code.
     pub fn into_error(self) -> anyhow::Error {
         self.error

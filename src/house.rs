@@ -2,6 +2,7 @@
 //!
 //! Does not know HTTP or pages; `api` does not know what stands behind these methods.
 
+pub mod stops;
 mod view;
 mod watch;
 mod words;
@@ -9,13 +10,14 @@ mod work;
 
 use std::sync::{Arc, Mutex};
 
-use sinew_api::views::{AuditView, StopView};
+use sinew_api::views::AuditView;
 use sinew_contract::{Actuator, Blobs, Clock, Journal, Manifest, Scope, Timestamp};
 use sinew_memory::Memory;
 use sinew_planning::Desk;
 
 use crate::config::Targets;
 use crate::intake::Intake;
+use stops::Stops;
 
 /// Everything that the face may ask for.
 pub struct Inside {
@@ -40,7 +42,7 @@ pub struct Inside {
     /// When the process started.
     pub since: Timestamp,
     /// The stops that hold.
-    pub stops: Mutex<Vec<StopView>>,
+    pub stops: Stops,
     /// The last verification of the log.
     pub audited: Mutex<Option<AuditView>>,
     /// Verifies the log on disk.

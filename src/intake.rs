@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sinew_contract::{
@@ -16,6 +17,9 @@ use tokio::sync::Semaphore;
 
 /// Pictures that are decoded at the same time; more wait. Decoding is bound by cores, and the pages need one too.
 const DECODING_MAX: usize = 2;
+
+/// How long a file of a watched folder waits where it could not be kept.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A picture on its way in.
 #[derive(Clone, Debug)]
@@ -154,7 +158,7 @@ impl Intake {
 /// Takes in a file of a watched folder. It leaves the folder only when its event is durable, or when it is no picture.
 ///
 /// # Errors
-/// Where the log is broken or the folder cannot be written.
+/// Where the log is broken, or the device's name is no principal.
 pub async fn take_file(intake: &Intake, folder: &FolderDevice, reading: Reading) -> Result<(), Failure> {
     let name = reading.name.clone().unwrap_or_default();
     let by = format!("device:{}", reading.device);
@@ -167,13 +171,31 @@ pub async fn take_file(intake: &Intake, folder: &FolderDevice, reading: Reading)
         by: by.parse().map_err(|_| Failure::new(ErrorKind::Invalid, format!("`{by}` is not a principal")))?,
         at: Some(reading.at),
     };
-    match intake.take(delivery).await {
-        Ok(_) => folder.acknowledge(&name).await,
+    let moved = match take_patiently(intake, delivery).await {
+        Ok(()) => folder.acknowledge(&name).await,
         Err(failure) if failure.kind() == ErrorKind::Invalid => {
             tracing::warn!(%failure, file = name, "not a picture; set aside");
             folder.set_aside(&name).await
         }
-        Err(failure) => Err(failure),
+        Err(failure) => return Err(failure),
+    };
+    // It stays where it is and is not handed out again by this process; after a restart it is known by its bytes.
+    if let Err(failure) = moved {
+        tracing::error!(%failure, file = name, "a file of a watched folder cannot be moved");
+    }
+    Ok(())
+}
+
+/// Nobody waits for an answer, so what cannot be kept now is tried until it can be. Cancel safe.
+async fn take_patiently(intake: &Intake, delivery: Delivery) -> Result<(), Failure> {
+    loop {
+        match intake.take(delivery.clone()).await {
+            Err(failure) if failure.kind().is_retryable() => {
+                tracing::warn!(%failure, file = delivery.name, "a file cannot be taken in now; trying again");
+                tokio::time::sleep(PATIENCE).await;
+            }
+            other => return other.map(drop),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use sinew_api::face::{Caller, Watch};
 use sinew_api::views::{
     AuditView, Condition, EntryQuery, EntryRow, HealthView, Measure, Numbers, StopOrder, StopView, When,
 };
-use sinew_contract::{Draft, Entry, Expect, Failure, Follow, Record, Seq, Stop, Timestamp};
+use sinew_contract::{Draft, Entry, Expect, Failure, Follow, PrincipalId, Record, Seq, Stop, Timestamp};
 use sinew_memory::{GateStatus, Health, HealthQuery};
 
 use super::{Inside, words};
@@ -88,15 +88,13 @@ impl Watch for Inside {
     }
 
     fn stops(&self) -> Vec<StopView> {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stops.views()
     }
 
     async fn halt(&self, order: &StopOrder, by: &Caller) -> Result<Vec<StopView>, Failure> {
         let stop = Stop { scope: order.scope.clone(), engaged: order.engaged, reason: order.reason.clone() };
         let latched = self.actuator.halt(&stop);
-        self.remember_stop(order, by);
-        let draft = Draft::new(by.principal.clone(), Record::Stop(stop));
-        let journaled = self.journal.append(vec![draft], Expect::Anything).await;
+        let journaled = self.record_stop(stop, by.principal.clone()).await;
         latched?;
         // The latch holds whether or not the log could be written; a release, however, must be on record.
         if !order.engaged {
@@ -126,17 +124,14 @@ impl Inside {
         *self.audited.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
     }
 
-    fn remember_stop(&self, order: &StopOrder, by: &Caller) {
-        let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
-        stops.retain(|s| s.covers != order.scope);
-        if order.engaged {
-            stops.push(StopView {
-                covers: order.scope.clone(),
-                reason: order.reason.clone(),
-                by: Some(by.principal.clone()),
-                at: Some(When(self.clock.now().wall)),
-            });
-        }
+    /// Tells the log of a stop that was pressed or released.
+    ///
+    /// # Errors
+    /// The log's; who pressed is known until the end of the process all the same.
+    pub async fn record_stop(&self, stop: Stop, by: PrincipalId) -> Result<(), Failure> {
+        self.stops.note(&stop, &by, self.clock.now().wall);
+        self.journal.append(vec![Draft::new(by, Record::Stop(stop))], Expect::Anything).await?;
+        Ok(())
     }
 
     async fn numbers(&self, now: Timestamp) -> Result<Numbers, Failure> {
