@@ -21,7 +21,7 @@ pub const ENGINE: &str = "rxing 0.9.3";
 pub enum Pass {
     /// The greys as they are.
     Plain,
-    /// Smoothed, sampled anew, thresholded locally.
+    /// Smoothed, sampled anew, and first thresholded by the rule that the plain pass does not use.
     Processed,
 }
 

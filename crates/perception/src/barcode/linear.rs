@@ -55,14 +55,14 @@ fn ruling(picture: &Picture, degrees: f32, pass: Pass, effort: Effort) -> Ruling
     }
 }
 
-/// The whole line; where a histogram decides, also its overlapping halves, in which a dark table no longer outweighs the bars.
+/// The whole line; where a histogram decides, also overlapping parts of it, in which a dark table no longer outweighs the bars.
 fn parts(line: Line, pass: Pass, effort: Effort) -> Vec<Line> {
-    let half = line.len() / 2;
     if (pass, effort) != (Pass::Plain, Effort::Thorough) {
         return vec![line];
     }
-    let halves = [0, half / 2, half].map(|from| line.part(from, half));
-    std::iter::once(line).chain(halves).collect()
+    let sixth = line.len() / 6;
+    let parts = [0, sixth, 2 * sixth].map(|from| line.part(from, 4 * sixth));
+    std::iter::once(line).chain(parts).collect()
 }
 
 fn binarised(line: &Line, pass: Pass) -> Option<BitArray> {

@@ -14,14 +14,14 @@ const CODES_MAX: usize = 4;
 pub(super) fn sightings(picture: &Picture, format: Format, pass: Pass, effort: Effort) -> Vec<Sighting> {
     let hints = hints([format]);
     let mut seen: Vec<Sighting> = Vec::new();
-    for factor in scales(effort) {
-        let mut view = prepared(picture, pass, *factor);
+    for attempt in attempts(pass, effort) {
+        let mut view = prepared(picture, pass, attempt.shrink);
         while seen.len() < CODES_MAX {
-            let Some(result) = read(&view, &hints, pass) else { break };
+            let Some(result) = read(&view, &hints, attempt.rule) else { break };
             let points: Vec<[f32; 2]> = result.getPoints().iter().map(|p| [p.x, p.y]).collect();
             let Some(corners) = corners(&points) else { break };
             view = painted_over(&view, &corners);
-            let scale = *factor as f32;
+            let scale = attempt.shrink as f32;
             let quad = corners.map(|[x, y]| [x * scale, y * scale]).to_vec();
             seen.push(Sighting { value: result.getText().to_owned(), format, pass, count: 1, quad });
         }
@@ -32,28 +32,51 @@ pub(super) fn sightings(picture: &Picture, format: Format, pass: Pass, effort: E
     seen
 }
 
-/// By how much the picture is shrunk for each try: smaller views forgive noise and blur.
-const fn scales(effort: Effort) -> &'static [u32] {
-    match effort {
-        Effort::Quick => &[1],
-        Effort::Thorough => &[2, 3],
+/// How the engine draws the line between black and white.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// By the mean of blocks of 8 x 8: follows the light.
+    Blocks,
+    /// By one valley in the histogram of the whole picture: not misled by grain.
+    Histogram,
+}
+
+/// One way to look at the picture.
+#[derive(Clone, Copy)]
+struct Attempt {
+    shrink: u32,
+    rule: Rule,
+}
+
+/// The ways of a pass, the cheapest first; smaller views forgive noise and blur.
+const fn attempts(pass: Pass, effort: Effort) -> &'static [Attempt] {
+    use Rule::{Blocks, Histogram};
+    match (pass, effort) {
+        (Pass::Plain, Effort::Quick) => &[Attempt { shrink: 1, rule: Blocks }],
+        (Pass::Processed, Effort::Quick) => &[Attempt { shrink: 1, rule: Histogram }],
+        (Pass::Plain, Effort::Thorough) => &[Attempt { shrink: 2, rule: Blocks }, Attempt { shrink: 3, rule: Blocks }],
+        (Pass::Processed, Effort::Thorough) => &[
+            Attempt { shrink: 2, rule: Histogram },
+            Attempt { shrink: 3, rule: Histogram },
+            Attempt { shrink: 1, rule: Blocks },
+        ],
     }
 }
 
-fn prepared(picture: &Picture, pass: Pass, factor: u32) -> Picture {
-    let view = picture.shrunk(factor);
+fn prepared(picture: &Picture, pass: Pass, shrink: u32) -> Picture {
+    let view = picture.shrunk(shrink);
     match pass {
         Pass::Plain => view,
         Pass::Processed => smoothed(&view),
     }
 }
 
-fn read(view: &Picture, hints: &DecodeHints, pass: Pass) -> Option<RXingResult> {
+fn read(view: &Picture, hints: &DecodeHints, rule: Rule) -> Option<RXingResult> {
     let source = Luma8LuminanceSource::new(view.luma().to_vec(), view.width(), view.height()).ok()?;
     let mut reader = MultiFormatReader::default();
-    match pass {
-        Pass::Plain => reader.decode_with_hints(&mut BinaryBitmap::new(HybridBinarizer::new(source)), hints).ok(),
-        Pass::Processed => {
+    match rule {
+        Rule::Blocks => reader.decode_with_hints(&mut BinaryBitmap::new(HybridBinarizer::new(source)), hints).ok(),
+        Rule::Histogram => {
             reader.decode_with_hints(&mut BinaryBitmap::new(GlobalHistogramBinarizer::new(source)), hints).ok()
         }
     }
