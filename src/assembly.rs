@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use sinew_actuation::Act;
-use sinew_api::people::{People, Person, check_bind, local_token};
+use sinew_api::people::{People, check_bind, local_token};
 use sinew_api::views::{AuditView, When};
 use sinew_contract::{
     Actuator, Approvers, Blobs, Booted, Clock, Device, Draft, ErrorKind, Expect, Journal, LogId, PrincipalId, Recall,
@@ -147,7 +147,7 @@ impl Hub {
         settle_stops(journal.as_ref(), &stops).await?;
         dispatcher.recover().await?;
         let secret = places.secret()?;
-        let owner = owner(&deployment.people);
+        let owner = people.owner().map(|person| person.name.clone()).unwrap_or_default();
         let url = format!("http://{}", listener.local_addr()?);
         let code = people.issue_link(&owner)?;
         places.announce(&url, &owner)?;
@@ -241,7 +241,11 @@ async fn first_failure(tasks: &mut JoinSet<Result<()>>) -> anyhow::Error {
     }
 }
 
-fn open_dir(path: &Path) -> Result<DataDir, Coded> {
+/// Locks a data directory; makes it where there is none.
+///
+/// # Errors
+/// Where another process has it, or it is of a newer version, or something else.
+pub fn open_dir(path: &Path) -> Result<DataDir, Coded> {
     DataDir::open(Arc::new(RealDisk), path).or_exit(Exit::Failed)
 }
 
@@ -451,12 +455,6 @@ fn audit(root: &Path, log: LogId) -> AuditView {
         ),
     };
     AuditView { log, entries: head.seq, head: head.hash, ok: Some(ok), verified_to: head.seq, verified_at: at, problem }
-}
-
-/// The person whom the login link and the local command line stand for: the first owner, else the first person.
-fn owner(people: &[Person]) -> String {
-    let owner = people.iter().find(|p| p.roles.iter().any(|r| r == "owner"));
-    owner.or(people.first()).map(|p| p.name.clone()).unwrap_or_default()
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener> {

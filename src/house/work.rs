@@ -20,7 +20,7 @@ impl House for Inside {
         let delivery = Delivery {
             name: upload.name.unwrap_or_else(|| "photograph".to_owned()),
             picture: upload.picture,
-            source: format!("/people/{}", by.name),
+            source: format!("/people/{}", by.principal.as_str().trim_start_matches("person:")),
             id,
             by: by.principal.clone(),
             at: None,

@@ -18,6 +18,7 @@ use crate::v1;
         v1::scans::post_scan, v1::scans::get_scan,
         v1::runs::list_runs, v1::runs::get_run, v1::runs::cancel_run,
         v1::gates::list_gates, v1::gates::get_gate, v1::gates::answer_gate,
+        v1::people::give_token, v1::people::give_link,
         v1::watch::stop, v1::watch::resume, v1::watch::health, v1::watch::audit, v1::watch::entries,
         v1::events::follow, v1::blobs::get_blob, document,
     ),

@@ -31,6 +31,8 @@ const LINK_LIVES: Duration = Duration::from_secs(15 * 60);
 const SESSION_LIVES: Duration = Duration::from_secs(12 * 60 * 60);
 /// 1,024 sessions: every device of a small team many times over; 400 KB at most.
 const SESSIONS_MAX: usize = 1_024;
+/// The role that gives out tokens.
+const OWNER: &str = "owner";
 /// 64 links that nobody has used yet.
 const LINKS_MAX: usize = 64;
 
@@ -169,6 +171,19 @@ impl People {
         &self.persons
     }
 
+    /// The person who gives out tokens, whom the login link and the local command line stand for: the first one with the
+    /// role `owner`, else the first one.
+    pub fn owner(&self) -> Option<&Person> {
+        let owner = self.persons.iter().find(|person| person.roles.iter().any(|role| role == OWNER));
+        owner.or(self.persons.first())
+    }
+
+    /// Says whether a caller has the role `owner`, or is the first person where nobody has it.
+    pub fn is_owner(&self, caller: &Caller) -> bool {
+        let first = || self.owner().is_some_and(|owner| caller.principal.as_str() == format!("person:{}", owner.name));
+        caller.has_role(OWNER) || first()
+    }
+
     /// Says whether a person of the deployment has a token.
     pub fn has_token(&self, name: &str) -> bool {
         self.person(name).is_some() && self.lock().kept.tokens.contains_key(name)
@@ -270,6 +285,11 @@ impl People {
     /// Ends a session.
     pub fn sign_out(&self, id: &str) {
         self.lock().sessions.take(id, self.now());
+    }
+
+    /// How long a login link works.
+    pub fn link_lives(&self) -> Duration {
+        self.lock().links.lives()
     }
 
     /// How long a session lasts.

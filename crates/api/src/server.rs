@@ -129,6 +129,8 @@ fn api_routes() -> Router<Arc<Api>> {
         .route("/v1/runs/{run}/cancel", post(v1::runs::cancel_run))
         .route("/v1/gates", get(v1::gates::list_gates))
         .route("/v1/gates/{gate}", get(v1::gates::get_gate).post(v1::gates::answer_gate))
+        .route("/v1/people/{name}/token", post(v1::people::give_token))
+        .route("/v1/people/{name}/link", post(v1::people::give_link))
         .route("/v1/stop", post(v1::watch::stop))
         .route("/v1/resume", post(v1::watch::resume))
         .route("/v1/health", get(v1::watch::health))

@@ -5,6 +5,7 @@
 pub(crate) mod blobs;
 pub(crate) mod events;
 pub(crate) mod gates;
+pub(crate) mod people;
 pub(crate) mod runs;
 pub(crate) mod scans;
 pub(crate) mod watch;

@@ -40,6 +40,58 @@ fn a_new_token_ends_the_old_one_and_all_sessions() {
     assert_eq!(people.by_session(&session), None);
 }
 
+#[tokio::test]
+async fn the_owner_gives_out_tokens_and_links_that_work() {
+    let stage = Stage::full();
+    let give = async |by: &str, name: &str, what: &str| {
+        stage.send("POST", &format!("/v1/people/{name}/{what}")).by_local(by).answer().await
+    };
+    let token = give("ana", "ben", "token").await;
+    assert_eq!(token.status, 201, "{}", token.body);
+    let token = token.json()["token"].as_str().expect("a token").to_owned();
+    assert_eq!(stage.people.by_bearer(&token).map(|c| c.principal.to_string()), Some("person:ben".into()));
+    let link = give("ana", "ben", "link").await.json();
+    assert_eq!(link["minutes"], 15);
+    let code = link["path"].as_str().and_then(|path| path.strip_prefix("/login?code=")).expect("a link").to_owned();
+    assert_eq!(stage.people.peek_link(&code).map(|c| c.name), Some("ben".into()));
+    let unknown = give("ana", "zoe", "token").await;
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.body.contains("there is no person `zoe`; the deployment names: ana, ben"), "{}", unknown.body);
+}
+
+#[tokio::test]
+async fn nobody_but_the_owner_gives_out_anything() {
+    let stage = Stage::full();
+    for what in ["token", "link"] {
+        let path = format!("/v1/people/ana/{what}");
+        let refused = stage.send("POST", &path).by_local("ben").answer().await;
+        assert_eq!(refused.status, 403, "{what}");
+        assert!(refused.body.contains("only the owner gives out tokens and links; ben is not"), "{}", refused.body);
+        assert_eq!(stage.send("POST", &path).answer().await.status, 401, "{what}");
+    }
+    assert!(!stage.people.has_token("ana"));
+}
+
+#[test]
+fn the_owner_is_whoever_has_the_role_else_the_first() {
+    let owner = |roles: [&[&str]; 2]| {
+        let persons = ["ana", "ben"].into_iter().zip(roles);
+        let person = |(name, roles): (&str, &[&str])| {
+            let roles = roles.iter().map(ToString::to_string).collect();
+            Person { roles, ..person(name) }
+        };
+        let people = People::open(
+            persons.map(person).collect(),
+            Box::new(Paper::default()),
+            SECRET,
+            Arc::new(SimClock::default()),
+        );
+        people.expect("good names").owner().map(|person| person.name.clone())
+    };
+    assert_eq!(owner([&[], &["owner"]]).as_deref(), Some("ben"));
+    assert_eq!(owner([&["dock"], &[]]).as_deref(), Some("ana"));
+}
+
 #[test]
 fn who_left_the_deployment_is_nobody() {
     let paper = Paper::default();
