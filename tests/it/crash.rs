@@ -101,7 +101,7 @@ async fn a_mutant_that_retries_blindly_is_found() {
     let told = mutant.live(Some(&deeds(&undisturbed.ledger))).await;
     let doubled = told.wrong.iter().filter(|line| line.starts_with("doubled")).count();
     assert!(doubled > 0, "the judge found nothing: {:#?}", told.wrong);
-    println!("the mutant was found: {doubled} times doubled");
+    println!("the mutant was found: {doubled} times doubled; {:?}", told.kinds);
 }
 
 /// A shop that honours no key, in every weather that a network has.
@@ -131,8 +131,8 @@ async fn abort_everywhere(weather: &[Value]) {
         for boundary in &all {
             let again = all[chance.random_range(0..all.len())].as_str();
             let deaths = vec![fault(boundary, round), fault(again, chance.random_range(1..4))];
-            let weather = weather[plans.len() % weather.len()].clone();
-            plans.push(Plan { files: shuffled(&mut chance), crowd: 1, deaths, weather, always: Vec::new() });
+            let weather = weather[chance.random_range(0..weather.len())].clone();
+            plans.push(Plan { files: some(&mut chance), crowd: 1, deaths, weather, always: Vec::new() });
         }
     }
     let lived = live_all(plans, &undisturbed).await;
@@ -173,7 +173,7 @@ async fn kill_often(weather: &[Value]) {
             let deaths = (0..KILLS_PER_HISTORY).map(|_| moment()).collect();
             let weather = weather[histories % weather.len()].clone();
             histories += 1;
-            Plan { files: shuffled(&mut chance), crowd: 3, deaths, weather, always: Vec::new() }
+            Plan { files: some(&mut chance), crowd: 3, deaths, weather, always: Vec::new() }
         };
         let plans: Vec<_> = (0..SIDE_BY_SIDE).map(|_| plan()).collect();
         for (plan, told) in live_all(plans, &undisturbed).await {
@@ -216,8 +216,11 @@ fn chance() -> (u64, StdRng) {
     (seed, StdRng::seed_from_u64(seed))
 }
 
-fn shuffled(chance: &mut StdRng) -> Vec<String> {
-    let mut files = FILES.map(str::to_owned);
+/// Four of the photographs in any order; each such four has a refund, a message and a question to a person in it. All
+/// of them, where the full counts are wanted.
+fn some(chance: &mut StdRng) -> Vec<String> {
+    let mut files = FILES.map(str::to_owned).to_vec();
     files.shuffle(chance);
-    files.into()
+    files.truncate(if deep() { FILES.len() } else { 4 });
+    files
 }
