@@ -125,24 +125,12 @@ fn foul_weather() -> Vec<Value> {
 async fn abort_everywhere(weather: &[Value]) {
     let (seed, mut chance) = chance();
     let undisturbed = quiet().await;
-    let all = boundaries::all(&undisturbed.kinds);
-    let mut plans = Vec::new();
-    for round in 1..=rounds() {
-        for boundary in &all {
-            let again = all[chance.random_range(0..all.len())].as_str();
-            let deaths = vec![fault(boundary, round), fault(again, chance.random_range(1..4))];
-            let weather = weather[chance.random_range(0..weather.len())].clone();
-            plans.push(Plan { files: some(&mut chance), crowd: 1, deaths, weather, always: Vec::new() });
-        }
-    }
+    let plans = plans_of_aborts(&undisturbed, weather, &mut chance);
+    let first = plans.iter().filter_map(|plan| plan.deaths.first()).filter_map(boundary);
+    let mut hits: BTreeMap<_, _> = first.map(|boundary| (boundary.to_owned(), 0)).collect();
     let lived = live_all(plans, &undisturbed).await;
-    let mut hits: BTreeMap<_, _> = all.into_iter().map(|boundary| (boundary, 0)).collect();
-    for death in lived.iter().flat_map(|(plan, told)| came_about(plan, told)) {
-        if let Death::At(fault) = death
-            && let Some((boundary, _)) = fault.rsplit_once(':')
-        {
-            *hits.entry(boundary.to_owned()).or_default() += 1;
-        }
+    for boundary in lived.iter().flat_map(|(plan, told)| came_about(plan, told)).filter_map(boundary) {
+        *hits.entry(boundary.to_owned()).or_default() += 1;
     }
     println!("seed {seed}: {} histories, {} aborts", lived.len(), hits.values().sum::<usize>());
     hits.iter().for_each(|(boundary, hits)| println!("  {boundary:<36} {hits}"));
@@ -151,13 +139,32 @@ async fn abort_everywhere(weather: &[Value]) {
     assert!(wrong.is_empty() && missed.is_empty(), "never hit: {missed:?}; wrong: {wrong:#?}");
 }
 
-/// At the first passing of each boundary; at the first dozen, where the full counts are wanted.
-fn rounds() -> usize {
-    if deep() { 12 } else { 1 }
+/// For each boundary a history whose first hub dies there, and whose second dies at any other, if it gets so far. At the
+/// first passing of each; at the first dozen, where the full counts are wanted.
+fn plans_of_aborts(undisturbed: &Told, weather: &[Value], chance: &mut StdRng) -> Vec<Plan> {
+    let all = boundaries::passed(&undisturbed.kinds, 1);
+    let mut plan = |boundary: &str, nth: usize, outage: bool| {
+        let again = &all[chance.random_range(0..all.len())];
+        let deaths = vec![fault(boundary, nth), fault(again, chance.random_range(1..4))];
+        let weather = weather[chance.random_range(0..weather.len())].clone();
+        Plan { files: some(chance), crowd: 1, deaths, weather, outage, always: Vec::new() }
+    };
+    let rounds = 1..=if deep() { 12 } else { 1 };
+    let timers: Vec<_> = boundaries::of_timers().iter().map(|boundary| plan(boundary, 1, true)).collect();
+    let quiet = rounds.flat_map(|nth| boundaries::passed(&undisturbed.kinds, nth).into_iter().map(move |b| (b, nth)));
+    timers.into_iter().chain(quiet.map(|(boundary, nth)| plan(&boundary, nth, false))).collect()
 }
 
 fn fault(boundary: &str, nth: usize) -> Death {
     Death::At(format!("{boundary}:{nth}"))
+}
+
+/// The boundary at which a hub was to die, without the number that says at which passing.
+fn boundary(death: &Death) -> Option<&str> {
+    match death {
+        Death::At(fault) => fault.rsplit_once(':').map(|(boundary, _)| boundary),
+        Death::After(_) => None,
+    }
 }
 
 /// Kills at moments drawn over the time that a quiet history takes, until enough of them came before all rested.
@@ -173,7 +180,7 @@ async fn kill_often(weather: &[Value]) {
             let deaths = (0..KILLS_PER_HISTORY).map(|_| moment()).collect();
             let weather = weather[histories % weather.len()].clone();
             histories += 1;
-            Plan { files: some(&mut chance), crowd: 3, deaths, weather, always: Vec::new() }
+            Plan { files: some(&mut chance), crowd: 3, deaths, weather, outage: false, always: Vec::new() }
         };
         let plans: Vec<_> = (0..SIDE_BY_SIDE).map(|_| plan()).collect();
         for (plan, told) in live_all(plans, &undisturbed).await {

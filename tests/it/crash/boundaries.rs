@@ -22,8 +22,18 @@ pub fn kinds(data: &Path) -> BTreeMap<&'static str, usize> {
     }
 }
 
-/// A boundary without the number that says at which passing.
-pub fn all(kinds: &BTreeMap<&'static str, usize>) -> Vec<String> {
-    let journal = kinds.keys().flat_map(|kind| PHASES.map(|phase| format!("journal:{phase}:{kind}")));
-    journal.chain(HOP.map(|point| format!("hop:{point}"))).collect()
+/// The boundaries that a history passes at least `nth` times, without the number that says at which passing.
+pub fn passed(kinds: &BTreeMap<&'static str, usize>, nth: usize) -> Vec<String> {
+    let often = kinds.iter().filter(|(_, count)| **count >= nth).map(|(kind, _)| *kind);
+    let hop = HOP.map(|point| format!("hop:{point}"));
+    often.flat_map(phases).chain(hop).collect()
+}
+
+/// The boundaries of timers: only a history in which the shop is down at first has any.
+pub fn of_timers() -> Vec<String> {
+    ["timer-set", "timer-fired"].into_iter().flat_map(phases).collect()
+}
+
+fn phases(kind: &str) -> [String; 3] {
+    PHASES.map(|phase| format!("journal:{phase}:{kind}"))
 }

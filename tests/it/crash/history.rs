@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -41,6 +41,8 @@ pub struct Plan {
     pub deaths: Vec<Death>,
     /// The shop's switches.
     pub weather: Value,
+    /// The shop is down until the first death.
+    pub outage: bool,
     /// Further faults of every life: mutants.
     pub always: Vec<String>,
 }
@@ -72,14 +74,15 @@ impl Plan {
     /// A history in fine weather in which nobody dies.
     pub fn quiet(files: &[&str], crowd: usize) -> Self {
         let files = files.iter().map(|file| (*file).to_owned()).collect();
-        Self { files, crowd, deaths: Vec::new(), weather: serde_json::json!({}), always: Vec::new() }
+        Self { files, crowd, deaths: Vec::new(), weather: json!({}), outage: false, always: Vec::new() }
     }
 
     /// Lives through it. Without an undisturbed ledger, the one that comes out is compared with itself.
     pub async fn live(&self, undisturbed: Option<&Deeds>) -> Told {
         let folder = TempDir::new().expect("a folder");
         let shop = Shop::start(folder.path()).await;
-        shop.set(&self.weather).await;
+        let outage = json!({ "down": true });
+        shop.set(if self.outage { &outage } else { &self.weather }).await;
         let launch = self.always.iter().fold(Launch::new(folder.path(), &shop.url), |l, f| l.with("--fault").with(f));
         let mut story = Story::new(&self.files, self.crowd);
         let begun = Instant::now();
@@ -95,6 +98,9 @@ impl Plan {
                 }
             }
             told.died.push(true);
+            if self.outage {
+                shop.set(&self.weather).await;
+            }
         }
         told.died.resize(self.deaths.len(), false);
         let hub = match resting {
