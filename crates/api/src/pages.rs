@@ -16,6 +16,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod scan;
 pub(crate) mod stop;
+pub(crate) mod timeline;
 pub(crate) mod visit;
 pub(crate) mod words;
 

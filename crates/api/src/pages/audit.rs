@@ -42,16 +42,18 @@ fn older_path(query: &EntryQuery, last: &EntryRow) -> String {
 }
 
 fn verdict(visit: &Visit, audit: &AuditView) -> Markup {
+    let newer = audit.entries.0.saturating_sub(audit.verified_to.0);
     html! {
         section.card.what {
             p.title {
                 @match audit.ok {
-                    Some(true) => { (icon("audit")) "The log verifies" },
+                    Some(true) => { (icon("audit")) "The log verifies" @if newer > 0 { " up to entry " (audit.verified_to) } },
                     Some(false) => { (icon("warn")) "The log does not verify" },
                     None => { (icon("wait")) "Not verified yet" },
                 }
                 @match audit.ok {
-                    Some(true) => span.chip.good { "whole" },
+                    Some(true) if newer == 0 => span.chip.good { "whole" },
+                    Some(true) => span.chip.plain { (words::count(newer, "newer entry", "newer entries")) },
                     Some(false) => span.chip.bad { "broken" },
                     None => span.chip.open { "unknown" },
                 }
@@ -76,8 +78,10 @@ fn row(entry: &EntryRow) -> Markup {
             span.muted {
                 (entry.principal) " · " (words::clock(entry.at))
                 @if let Some(run) = entry.run { " · " a href=(format!("/runs/{run}")) { (run) } }
-                @if let Some(cause) = entry.cause { " · from " a href=(format!("#e{cause}")) { (cause) } }
-                " · " code title=(entry.hash) { (evidence::short(&entry.hash.to_string())) }
+                span.more {
+                    @if let Some(cause) = entry.cause { " · from " a href=(format!("#e{cause}")) { (cause) } }
+                    " · " code title=(entry.hash) { (evidence::short(&entry.hash.to_string())) }
+                }
             }
         }
     }

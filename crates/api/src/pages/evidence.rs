@@ -17,8 +17,8 @@ pub(crate) fn seen(evidence: &[EvidenceView]) -> Markup {
                 figure {
                     (drawing::crop(image, *width, *height, quad, "the label in the photograph"))
                     figcaption {
-                        @if caption.is_empty() { span.muted { "nothing was read here" } } @else { code { (caption) } }
-                        span.muted title=(image.digest) { " · sha-256 " (short(&image.digest.to_string())) }
+                        @if !caption.is_empty() { code { (caption) } " · " }
+                        span.muted title=(image.digest) { "press for the whole picture · sha-256 " (short(&image.digest.to_string())) }
                     }
                 }
             }
@@ -27,19 +27,37 @@ pub(crate) fn seen(evidence: &[EvidenceView]) -> Markup {
     }
 }
 
+/// Lone values as one list, the others each with its own; what was found several times stands once.
 fn facts(evidence: &[EvidenceView]) -> Markup {
-    let facts = evidence.iter().filter_map(|item| match item {
-        EvidenceView::Fact { name, value } => Some((name, value)),
-        _ => None,
-    });
+    let (lone, nested): (Vec<_>, Vec<_>) = told(evidence).into_iter().partition(|(_, value, _)| is_lone(value));
     html! {
-        @for (name, value) in facts {
-            div.fact {
-                h3 { (name) }
-                (arguments(value))
+        @if !lone.is_empty() {
+            dl.pairs.facts {
+                @for (name, value, times) in lone {
+                    dt { (name) }
+                    dd { (words::plain(value)) @if times > 1 { span.muted { " · " (times) " times" } } }
+                }
             }
         }
+        @for (name, value, _) in nested { div.fact { h3 { (name) } (arguments(value)) } }
     }
+}
+
+/// The facts in their order, and how often each was told.
+fn told(evidence: &[EvidenceView]) -> Vec<(&str, &Value, usize)> {
+    let mut told: Vec<(&str, &Value, usize)> = Vec::new();
+    for item in evidence {
+        let EvidenceView::Fact { name, value } = item else { continue };
+        match told.iter_mut().find(|(known, same, _)| known == name && *same == value) {
+            Some((_, _, times)) => *times += 1,
+            None => told.push((name, value, 1)),
+        }
+    }
+    told
+}
+
+fn is_lone(value: &Value) -> bool {
+    !value.is_object() && !value.is_array()
 }
 
 /// What memory brought in.
@@ -63,7 +81,7 @@ pub(crate) fn remembered(evidence: &[EvidenceView]) -> Markup {
 pub(crate) fn arguments(value: &Value) -> Markup {
     let (leaves, more) = words::leaves(value);
     html! {
-        @if !value.is_object() && !value.is_array() { p.value { (words::plain(value)) } }
+        @if is_lone(value) { p.value { (words::plain(value)) } }
         @else {
             dl.pairs { @for (name, value) in &leaves { dt { (name) } dd { (value) } } }
             @if more { p.muted { "and more; see the whole below" } }

@@ -8,7 +8,7 @@ use sinew_contract::{Answer, Class, GateId, Timestamp};
 
 use super::drawing::icon;
 use super::evidence;
-use super::inbox::{status_chip, time_bar, unsaid_amount};
+use super::inbox::{status_chip, time_bar, title, unsaid_amount};
 use super::layout::{Nav, hidden};
 use super::visit::{Signed, Visit};
 use super::words::{self, Band};
@@ -50,7 +50,8 @@ async fn content(visit: &Visit, gate: &str) -> Result<Markup, Problem> {
     let path = format!("/gates/{}", view.row.gate);
     let token = visit.form_token(&path);
     let refusal = gates::may_not_answer(&view, visit.caller()?);
-    let card = card(&view, visit.now(), &visit.api.settings.currency);
+    let answerable = view.row.status == GateStatus::Waiting && refusal.is_none();
+    let card = card(&view, visit.now(), &visit.api.settings.currency, answerable);
     Ok(html! {
         p.crumb { a href="/inbox" { "Inbox" } " / " (view.row.gate) }
         @if view.row.status != GateStatus::Waiting { (closed(&view, visit.now())) (card) }
@@ -62,7 +63,6 @@ async fn content(visit: &Visit, gate: &str) -> Result<Markup, Problem> {
                 (hidden("form", &token))
                 (hidden("digest", &view.digest.to_string()))
                 (card)
-                (buttons())
             }
         }
     })
@@ -82,23 +82,25 @@ fn closed(view: &GateView, now: Timestamp) -> Markup {
     }
 }
 
-fn card(view: &GateView, now: Timestamp, currency: &str) -> Markup {
+/// In reading order; a desk shows what was seen beside the rest.
+fn card(view: &GateView, now: Timestamp, currency: &str, answerable: bool) -> Markup {
     html! {
         (what(view))
-        div.columns {
-            div {
-                section.card { h2 { "Why it stopped" } (why(&view.row.why)) }
+        div.reading {
+            section.card { h2 { "Why it stopped" } (why(&view.row.why)) }
+            @if !view.risk.is_empty() || view.request.is_some() {
                 section.card { h2 { "If it is wrong" } (if_wrong(view)) }
-                section.card { h2 { "How sure" } (how_sure(view)) }
-                section.card { h2 { "Time and cost" } (time_and_cost(view, now, currency)) }
             }
-            div {
+            div.seen {
                 section.card { h2 { "Evidence" }
                     @if view.evidence.is_empty() { p.muted { "No evidence came with this question." } }
                     (evidence::seen(&view.evidence))
                 }
                 section.card { h2 { "Memory used" } (evidence::remembered(&view.evidence)) }
             }
+            section.card { h2 { "How sure" } (how_sure(view)) }
+            section.card { h2 { "Time and cost" } (time_and_cost(view, now, currency)) }
+            @if answerable { (buttons()) }
         }
     }
 }
@@ -106,10 +108,10 @@ fn card(view: &GateView, now: Timestamp, currency: &str) -> Markup {
 fn what(view: &GateView) -> Markup {
     html! {
         section.card.what {
-            p.eyebrow { "What will happen" }
-            h1 { (view.row.what) }
+            p.eyebrow { @if view.row.what.is_empty() { "A question" } @else { "What will happen" } }
+            h1 { (title(&view.row)) }
             @if let Some(amount) = unsaid_amount(&view.row) { p.amount { (amount) } }
-            p.lead { (view.row.question) }
+            @if !view.row.what.is_empty() { p.lead { (view.row.question) } }
             @if let Some(request) = &view.request { (exact(request)) }
             p.muted.small { "Bound to " code title=(view.digest) { (evidence::short(&view.digest.to_string())) }
                 ": another request needs another answer." }
@@ -130,7 +132,16 @@ fn exact(request: &ExactRequest) -> Markup {
 fn why(reasons: &[String]) -> Markup {
     html! {
         @if reasons.is_empty() { p.muted { "The playbook asks a person here, always." } }
-        @else { ul { @for reason in reasons { li { (words::prose(reason)) } } } }
+        @else { ul { @for reason in reasons { li { (reasoned(reason)) } } } }
+    }
+}
+
+/// A reason in words; the rule that gave it, where one did, stands behind it.
+fn reasoned(reason: &str) -> Markup {
+    let ruled = reason.split_once(": ").filter(|(rule, _)| rule.contains('-') && !rule.contains(' '));
+    match ruled {
+        Some((rule, words)) => html! { (words::prose(words)) " " code.muted { (rule) } },
+        None => words::prose(reason),
     }
 }
 
@@ -179,7 +190,7 @@ fn time_and_cost(view: &GateView, now: Timestamp, currency: &str) -> Markup {
     let row = &view.row;
     html! {
         @if row.status == GateStatus::Waiting {
-            p { strong { (words::rough(row.expires.0.since(now))) " left" } ", then it is refused by itself (" (words::clock(row.expires)) " UTC)." }
+            p { strong { (words::rough(row.expires.0.since(now))) " left" } ", then it is refused by itself (" (words::minute(row.expires)) ")." }
             (time_bar(row, now))
         }
         dl.pairs.small {

@@ -31,13 +31,13 @@ async fn content(visit: &Visit) -> Result<Markup, Problem> {
         section {
             div.heading {
                 h2 { "Waiting for a person" }
-                @if health.gates_waiting > 0 { a href="/inbox" { "all " (health.gates_waiting) } }
+                @if health.gates_waiting > 0 { a href="/inbox" { "All " (health.gates_waiting) } }
             }
             @if gates.is_empty() { p.card.calm { "Nothing waits for you." } }
             @else { div.cards { @for gate in &gates { (gate_card(gate, now)) } } }
         }
         section {
-            div.heading { h2 { "Latest runs" } @if !runs.is_empty() { a href="/runs" { "all runs" } } }
+            div.heading { h2 { "Latest runs" } @if !runs.is_empty() { a href="/runs" { "All runs" } } }
             @if runs.is_empty() {
                 div.card.calm {
                     p { "Nothing has run yet. Photograph the label of a return and watch what happens." }
@@ -92,7 +92,7 @@ fn number(name: &str, measure: &Measure, show: impl Fn(f64) -> String, more: &st
     html! {
         article.card.number {
             h2 { (name) }
-            p.big { (shown) }
+            p.big { (with_unit(&shown)) }
             p.against {
                 @match measure.is_met() {
                     Some(true) => span.chip.good { "on target" },
@@ -104,6 +104,14 @@ fn number(name: &str, measure: &Measure, show: impl Fn(f64) -> String, more: &st
             (trend(measure, &label))
             p.muted.small { @if measure.value.is_some() { (more) } @else { "nothing counted yet" } }
         }
+    }
+}
+
+/// The number large, its unit small.
+fn with_unit(shown: &str) -> Markup {
+    match shown.rsplit_once(' ') {
+        Some((number, unit)) => html! { (number) " " span.unit { (unit) } },
+        None => html! { (shown) },
     }
 }
 

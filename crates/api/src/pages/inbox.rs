@@ -50,14 +50,19 @@ pub(crate) fn gate_card(gate: &GateRow, now: Timestamp) -> Markup {
     html! {
         a.card.ask href=(format!("/gates/{}", gate.gate)) {
             p.eyebrow { (gate.playbook) " · asked " (words::ago(now, gate.opened)) }
-            p.title { (gate.what) }
+            p.title { (title(gate)) }
             @if let Some(amount) = unsaid_amount(gate) { p.amount { (amount) } }
-            p { (gate.question) }
+            @if !gate.what.is_empty() { p { (gate.question) } }
             @if let Some(why) = gate.why.first() { p.muted { (words::prose(why)) } }
             p.meta { (band_chip(gate.confidence_permille)) span.muted { (words::rough(left)) " left" } }
             (time_bar(gate, now))
         }
     }
+}
+
+/// What would happen; the question, where no act hangs on it.
+pub(crate) fn title(gate: &GateRow) -> &str {
+    if gate.what.is_empty() { &gate.question } else { &gate.what }
 }
 
 /// The amount, where the title does not say it already.
@@ -83,7 +88,7 @@ fn closed_row(gate: &GateRow, now: Timestamp) -> Markup {
     html! {
         a.row href=(format!("/gates/{}", gate.gate)) {
             (status_chip(gate.status))
-            span.title { (gate.what) @if let Some(amount) = unsaid_amount(gate) { " · " (amount) } }
+            span.title { (title(gate)) @if let Some(amount) = unsaid_amount(gate) { " · " (amount) } }
             span.muted {
                 @if let Some(by) = &gate.by { (by) " " }
                 @if let Some(at) = gate.answered { (words::ago(now, at)) }

@@ -1,4 +1,4 @@
-//! One run as a timeline: sense, remember, think, decide, gate, act; with times and costs, idle gaps folded, all ids.
+//! One run: what came of it, its timeline, what went in and out, all ids.
 
 use axum::extract::Path;
 use axum::response::Response;
@@ -8,13 +8,10 @@ use super::drawing::icon;
 use super::layout::{Nav, hidden};
 use super::runs::status_chip;
 use super::visit::{Signed, Visit};
-use super::{evidence, words};
+use super::{evidence, timeline, words};
 use crate::problem::Problem;
 use crate::v1::{id, note};
-use crate::views::{RunView, StepView, Tone, When};
-
-/// 5 s: a longer silence between two steps is folded to one line.
-const GAP_MS: u64 = 5_000;
+use crate::views::RunView;
 
 /// Shows it.
 pub(crate) async fn show(visit: Visit, Path(run): Path<String>) -> Response {
@@ -43,7 +40,7 @@ async fn content(visit: &Visit, run: &str) -> Result<Markup, Problem> {
         section {
             h2 { "What happened" }
             @if view.steps.is_empty() { p.card.calm { "Nothing yet." } }
-            @else { ol.timeline { (timeline(&view, currency)) } }
+            @else { ol.timeline { (timeline::lines(&view.steps, currency)) } }
         }
         section {
             h2 { "In and out" }
@@ -72,57 +69,6 @@ fn head(visit: &Visit, view: &RunView) -> Markup {
             @if let Some(reason) = &view.cancel_reason { p.warning { (icon("warn")) "Asked to end: " (reason) } }
             @if let Some(gate) = row.gate { p { a.button.main href=(format!("/gates/{gate}")) { "It waits for a person: answer" } } }
         }
-    }
-}
-
-fn timeline(view: &RunView, currency: &str) -> Markup {
-    let first = view.steps.first().map_or(view.row.started, |step| step.at);
-    let before = std::iter::once(first).chain(view.steps.iter().map(|step| step.at));
-    html! {
-        @for (step, before) in view.steps.iter().zip(before) {
-            (gap(before, step.at))
-            (line(step, first, currency))
-        }
-    }
-}
-
-fn gap(from: When, to: When) -> Markup {
-    let ms = words::ms_between(from.0, to.0);
-    html! { @if ms >= GAP_MS { li.gap { (words::span_ms(ms)) " of waiting" } } }
-}
-
-fn line(step: &StepView, first: When, currency: &str) -> Markup {
-    let since = words::ms_between(first.0, step.at.0);
-    html! {
-        li class={"step " (step.phase.word())} {
-            span.sign { (icon(step.phase.word())) }
-            div.body {
-                p.title {
-                    span.phase { (step.phase.word()) } (step.title)
-                    @if !step.outcome.is_empty() { span class={"chip " (tone(step.tone))} { (step.outcome) } }
-                }
-                p.muted.small {
-                    (words::clock(step.at)) " · +" (words::span_ms(since))
-                    @if let Some(took) = step.took_ms { " · took " (words::span_ms(took)) }
-                    @if step.cost_micros != 0 { " · " (words::cost(step.cost_micros, currency)) }
-                    @if let Some(gate) = step.gate { " · " a href=(format!("/gates/{gate}")) { "gate " (gate) } }
-                }
-                details {
-                    summary { "entry " (step.seq) @if let Some(effect) = step.effect { ", question " (effect) } }
-                    (evidence::pairs(&step.details))
-                    @if let Some(data) = &step.data { pre { code { (words::pretty(data)) } } }
-                }
-            }
-        }
-    }
-}
-
-fn tone(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Plain => "plain",
-        Tone::Good => "good",
-        Tone::Open => "open",
-        Tone::Bad => "bad",
     }
 }
 

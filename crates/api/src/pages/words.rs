@@ -60,6 +60,12 @@ pub(crate) fn clock(at: When) -> Markup {
     html! { time datetime=(at) title=(text) { (time) } }
 }
 
+/// The day and the minute: `2026-11-22 09:00 UTC`.
+pub(crate) fn minute(at: When) -> String {
+    let text = utc(at);
+    text.get(..16).map_or_else(|| text.clone(), |minute| format!("{minute} UTC"))
+}
+
 /// `2026-11-22 09:00:00 UTC`.
 pub(crate) fn utc(at: When) -> String {
     match jiff::Timestamp::from_microsecond(at.0.0) {
@@ -68,16 +74,26 @@ pub(crate) fn utc(at: When) -> String {
     }
 }
 
-/// What a thing cost, from millionths: `0.0012 EUR`, `nothing`.
+/// What a thing cost, from millionths: `0.00 EUR`, `0.0012 EUR`, `0.0837 EUR`, `12.35 EUR`. Three digits that count; from
+/// one whole unit on, two decimals.
 pub(crate) fn cost(micros: i64, currency: &str) -> String {
-    if micros == 0 {
-        return format!("0.00 {currency}");
-    }
     let sign = if micros < 0 { "-" } else { "" };
-    let micros = micros.unsigned_abs();
+    let micros = rounded(micros.unsigned_abs());
     let (whole, fraction) = (micros / 1_000_000, format!("{:06}", micros % 1_000_000));
     let kept = fraction.trim_end_matches('0').len().max(2);
     format!("{sign}{whole}.{} {currency}", fraction.get(..kept).unwrap_or(&fraction))
+}
+
+/// Rounded to the digits that a person compares.
+fn rounded(micros: u64) -> u64 {
+    let step = match micros {
+        0..=999 => 1,
+        1_000..=9_999 => 10,
+        10_000..=99_999 => 100,
+        100_000..=999_999 => 1_000,
+        _ => 10_000,
+    };
+    micros.saturating_add(step / 2) / step * step
 }
 
 /// How sure, as a band. Never a bare number: it would be read as a promise.
@@ -200,13 +216,16 @@ mod tests {
     }
 
     #[test]
-    fn costs_keep_the_fraction_that_they_have() {
+    fn costs_keep_the_digits_that_count() {
         let check = |micros, expected: &str| assert_eq!(cost(micros, "EUR"), expected);
         check(0, "0.00 EUR");
         check(1_200, "0.0012 EUR");
         check(350_000, "0.35 EUR");
         check(-2_500_000, "-2.50 EUR");
-        check(i64::MIN, "-9223372036854.775808 EUR");
+        check(83_667, "0.0837 EUR");
+        check(999_960, "1.00 EUR");
+        check(12_345_678, "12.35 EUR");
+        check(i64::MIN, "-9223372036854.78 EUR");
     }
 
     #[test]
