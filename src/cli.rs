@@ -8,6 +8,7 @@ mod client;
 mod demo;
 mod doctor;
 mod inbox;
+mod people;
 mod playbook;
 mod replay;
 mod runs;
@@ -30,15 +31,18 @@ pub struct Cli {
     /// Print JSON, for machines.
     #[arg(long, global = true)]
     json: bool,
-    /// The data directory of the hub that is meant.
-    #[arg(long, global = true, env = "SINEW_DATA", default_value = "data", value_name = "DIR")]
-    data: PathBuf,
+    /// The data directory of the hub that is meant. Default: where the deployment says, where one is named, else `data`.
+    #[arg(long, global = true, env = "SINEW_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 bad configuration, 4 unreachable, 5 refused by policy, \
 6 waits for approval, 7 audit broken, 8 stopped.";
+
+/// The data directory, where neither the command line nor a deployment names one.
+const DATA: &str = "data";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -66,6 +70,9 @@ enum Command {
     Audit(audit::Command),
     /// Fold a run again from the log and prove that it passes the same tasks.
     Replay(replay::Args),
+    /// Let people in.
+    #[command(subcommand)]
+    People(people::Command),
     /// Check playbooks.
     #[command(subcommand)]
     Playbook(playbook::Command),
@@ -163,10 +170,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Outcome {
-    let Cli { json, data, command } = cli;
+    let Cli { json, data: named, command } = cli;
+    let data = named.clone().unwrap_or_else(|| PathBuf::from(DATA));
     let client = || client::Client::local(&data);
     match command {
-        Command::Up(args) => up::run(&args, json),
+        Command::Up(args) => up::run(&args, named, json),
         Command::Demo(args) => demo::run(args, json),
         Command::Runs(args) => runs::list(&client()?, &args, json),
         Command::Run(args) => runs::one(&client()?, &args, json),
@@ -176,7 +184,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Stop(args) => stop::run(&data, &args, true, json),
         Command::Resume(args) => stop::run(&data, &args, false, json),
         Command::Audit(args) => audit::run(&args, json),
-        Command::Replay(args) => replay::run(&data, &args, json),
+        Command::Replay(args) => replay::run(named, &args, json),
+        Command::People(args) => people::run(named.as_deref(), &args, json),
         Command::Playbook(args) => playbook::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, &data, json),
         Command::Sql(args) => sql::run(&data, &args, json),

@@ -2,14 +2,17 @@
 //!
 //! Does not know the journal's, the blobs' or memory's own files.
 
+use std::fs::TryLockError;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use sinew_api::people::PeopleStore;
+use sinew_api::views::StopView;
 use sinew_contract::{ErrorKind, Failure, Stop};
 
+use crate::house::stops::Stops;
 use crate::runtime::random;
 
 /// The paths of one data directory.
@@ -44,15 +47,24 @@ impl Places {
     /// # Errors
     /// Where it cannot be read, made, or has another length.
     pub fn secret(&self) -> Result<[u8; 32]> {
-        let path = self.data.join("local.key");
-        let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let secret = random::<32>();
-                replace(&path, &secret)?;
-                secret.to_vec()
-            }
-            other => other.with_context(|| format!("cannot read `{}`", path.display()))?,
-        };
+        let path = self.secret_path();
+        if !path.try_exists().with_context(|| format!("cannot read `{}`", path.display()))? {
+            replace(&path, &random::<32>())?;
+        }
+        self.known_secret()
+    }
+
+    fn secret_path(&self) -> PathBuf {
+        self.data.join("local.key")
+    }
+
+    /// The secret as the hub has made it: another one would open nothing.
+    ///
+    /// # Errors
+    /// Where it cannot be read or has another length.
+    pub fn known_secret(&self) -> Result<[u8; 32]> {
+        let path = self.secret_path();
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         match bytes.try_into() {
             Ok(secret) => Ok(secret),
             Err(_) => bail!("`{}` is damaged: it must have 32 bytes; remove it and start again", path.display()),
@@ -67,11 +79,40 @@ impl Places {
         replace(&self.address(), format!("{url} {owner}\n").as_bytes())
     }
 
-    /// Presses or releases stop in the file, while nobody is running.
+    /// The process that has the directory, by its id, where one has it.
     ///
     /// # Errors
-    /// Where the file cannot be read or written.
+    /// Where that cannot be found out.
+    pub fn holder(&self) -> Result<Option<String>> {
+        let path = self.data.join("LOCK");
+        let context = || format!("cannot look at `{}`", path.display());
+        let file = match std::fs::File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.with_context(context)?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => std::fs::read_to_string(&path).map(Some).with_context(context),
+            Err(TryLockError::Error(error)) => Err(error).with_context(context),
+        }
+    }
+
+    /// What the stop file says, as the pages show it.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn stops(&self) -> Result<Vec<StopView>> {
+        Ok(Stops::open(&self.data)?.views())
+    }
+
+    /// Presses or releases stop in the file. A hub that is running takes over what is pressed there, not what is released.
+    ///
+    /// # Errors
+    /// Where there is no data directory, or the file cannot be read or written.
     pub fn write_stop(&self, stop: &Stop) -> Result<()> {
+        if !self.data.join("FORMAT").exists() {
+            bail!("`{}` is not a data directory; name the hub's with --data", self.data.display());
+        }
         let latch = sinew_actuation::Latch::open(&self.data)
             .with_context(|| format!("cannot open the stop file in `{}`", self.data.display()))?;
         latch.set(stop).with_context(|| format!("cannot write the stop file in `{}`", self.data.display()))

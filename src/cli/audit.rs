@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::Subcommand;
 use serde_json::json;
-use sinew_journal::RealDisk;
+use sinew_journal::{Flaw, OpenError, RealDisk, VerifyError};
 
 use super::{Exit, ExitWith, Outcome, print_json, print_line};
 
@@ -21,7 +22,11 @@ pub enum Command {
 /// Verifies.
 pub fn run(command: &Command, json: bool) -> Outcome {
     let Command::Verify { dir } = command;
-    let report = sinew_journal::verify(&RealDisk, dir).or_exit(Exit::AuditBroken)?;
+    let report = match sinew_journal::verify(&RealDisk, dir) {
+        Err(VerifyError::Flaw(flaw)) => return broken(&flaw, json),
+        Err(error @ VerifyError::Open(OpenError::Damaged(_))) => return Err(error).or_exit(Exit::AuditBroken),
+        other => other.or_exit(Exit::Failed)?,
+    };
     if json {
         print_json(&json!({
             "ok": true, "entries": report.entries, "segments": report.segments, "head": report.head,
@@ -34,4 +39,14 @@ pub fn run(command: &Command, json: bool) -> Outcome {
         ));
     }
     Ok(Exit::Ok)
+}
+
+/// Machines get the place on standard output, as they get the good answer.
+fn broken(flaw: &Flaw, json: bool) -> Outcome {
+    if !json {
+        return Err(anyhow!("the log was changed: {flaw}")).or_exit(Exit::AuditBroken);
+    }
+    let Flaw { file, offset, seq, what } = flaw;
+    print_json(&json!({ "ok": false, "file": file, "offset": offset, "entry": seq, "what": what }));
+    Ok(Exit::AuditBroken)
 }

@@ -4,11 +4,18 @@
 
 use std::path::{Path, PathBuf};
 
+use std::time::Duration;
+
 use anyhow::{Context, anyhow};
 use serde_json::Value;
 
 use super::{Coded, Exit, ExitWith};
 use crate::assembly::places;
+
+/// Longer than any answer takes.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Whoever presses stop does not wait for a hub that hangs: the stop file is the other way.
+const STOP_MAX: Duration = Duration::from_secs(2);
 
 /// A caller of one hub.
 pub struct Client {
@@ -29,10 +36,10 @@ impl Client {
         let places = places::Places::new(data);
         let address = read(&places.address(), data)?;
         let (base, owner) = address.split_once(' ').unwrap_or((address.as_str(), "owner"));
-        let secret = places.secret().or_exit(Exit::Unreachable)?;
+        let secret = places.known_secret().or_exit(Exit::Unreachable)?;
         let token = sinew_api::people::local_token(secret, person.unwrap_or(owner));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Failed)?;
-        let http = reqwest::Client::builder().no_proxy().build().or_exit(Exit::Failed)?;
+        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build().or_exit(Exit::Failed)?;
         Ok(Self { base: base.to_owned(), token, http, runtime })
     }
 
@@ -44,6 +51,16 @@ impl Client {
     /// Posts a body.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Coded> {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body))
+    }
+
+    /// Posts a body, without much patience.
+    pub fn post_at_once(&self, path: &str, body: &Value) -> Result<Value, Coded> {
+        self.send(self.http.post(format!("{}{path}", self.base)).json(body).timeout(STOP_MAX))
+    }
+
+    /// Where the hub is.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Coded> {
@@ -73,8 +90,12 @@ fn problem(status: u16, body: &Value) -> Coded {
 }
 
 fn read(path: &PathBuf, data: &Path) -> Result<String, Coded> {
-    let text = std::fs::read_to_string(path).with_context(|| {
-        format!("no hub is running on `{}`; start one with `sinew up`, or name its data with --data", data.display())
-    });
+    let none = || {
+        anyhow!("no hub is running on `{}`; start one with `sinew up`, or name its data with --data", data.display())
+    };
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(none()),
+        read => read.with_context(|| format!("cannot read `{}`", path.display())),
+    };
     text.map(|t| t.trim().to_owned()).or_exit(Exit::Unreachable)
 }

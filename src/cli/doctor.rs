@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::{Exit, Outcome, print_json, print_line};
-use crate::assembly::parts;
+use crate::assembly::{parts, places::Places};
 use crate::config::Overrides;
 use crate::deployment::Deployment;
 
@@ -100,6 +100,13 @@ fn log(data: &Path) -> Look {
 fn hub(data: &Path) -> Look {
     match super::client::Client::local(data).and_then(|c| c.get("/v1/health")) {
         Ok(health) => Look { what: "hub", ok: true, says: super::runs::text(&health, "condition") },
-        Err(_) => Look { what: "hub", ok: true, says: "not running".to_owned() },
+        Err(error) => match Places::new(data).holder() {
+            Ok(None) => Look { what: "hub", ok: true, says: "not running".to_owned() },
+            Ok(Some(process)) => {
+                let error = error.into_error();
+                Look { what: "hub", ok: false, says: format!("process {process} does not answer: {error:#}") }
+            }
+            Err(unclear) => Look { what: "hub", ok: false, says: format!("{unclear:#}") },
+        },
     }
 }

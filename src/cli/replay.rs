@@ -1,6 +1,6 @@
 //! `sinew replay`: fold a run again from the log and prove that it passes the same tasks. Causes nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::Args as ClapArgs;
@@ -24,11 +24,12 @@ pub struct Args {
 }
 
 /// Replays.
-pub fn run(data: &Path, args: &Args, json: bool) -> Outcome {
+pub fn run(data: Option<PathBuf>, args: &Args, json: bool) -> Outcome {
     let deployment = Deployment::read(&args.deployment, &Overrides::default()).or_exit(Exit::BadConfig)?;
     let known = parts::known(&deployment).or_exit(Exit::BadConfig)?;
+    let data = data.unwrap_or_else(|| deployment.config.data_dir.clone());
     let replayed =
-        replay(data, &known).with_context(|| format!("cannot replay `{}`", data.display())).or_exit(Exit::Failed)?;
+        replay(&data, &known).with_context(|| format!("cannot replay `{}`", data.display())).or_exit(Exit::Failed)?;
     let of_run = |run: &RunId| args.run.is_none_or(|wanted| wanted == *run);
     if let Some(run) = args.run
         && !replayed.runs.contains_key(&run)

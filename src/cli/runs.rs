@@ -11,7 +11,7 @@ use super::{Exit, Outcome, print_json, print_line};
 #[derive(Debug, Args)]
 pub struct List {
     /// Only runs that stand so: running, waiting, completed, faulted, cancelled.
-    #[arg(long)]
+    #[arg(long, value_parser = ["running", "waiting", "completed", "faulted", "cancelled"])]
     status: Option<String>,
     /// At most so many.
     #[arg(long, default_value_t = 50)]

@@ -23,7 +23,7 @@ pub struct Args {
     /// Where a logical host really is, as in shop.local=http://127.0.0.1:8090. May stand several times.
     #[arg(long = "host", value_name = "NAME=URL")]
     hosts: Vec<String>,
-    /// Keep everything here instead of where the deployment says.
+    /// Keep everything here instead of where the deployment says; as `--data`.
     #[arg(long = "data-dir", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// A fault to have, for crash tests.
@@ -33,10 +33,11 @@ pub struct Args {
 }
 
 /// Starts, says where, and waits for a signal.
-pub fn run(args: &Args, json: bool) -> Outcome {
+pub fn run(args: &Args, data: Option<PathBuf>, json: bool) -> Outcome {
     #[cfg(feature = "faults")]
     crate::faults::install(&args.fault);
-    let overrides = Overrides { listen: args.listen, data_dir: args.data_dir.clone(), hosts: args.hosts.clone() };
+    let overrides =
+        Overrides { listen: args.listen, data_dir: args.data_dir.clone().or(data), hosts: args.hosts.clone() };
     let deployment = Deployment::read(&args.deployment, &overrides).or_exit(Exit::BadConfig)?;
     block_on(async {
         let hub = Hub::start(deployment).await?;
@@ -59,5 +60,8 @@ fn announce(started: &Started, json: bool) {
     }
     print_line(&format!("{} is up at {} after {} ms", started.name, started.url, started.ready_ms));
     print_line(&format!("  log in once with {}", started.login));
-    print_line(&format!("  everything is kept in {}", started.data_dir.display()));
+    print_line(&format!(
+        "  everything is kept in {dir}; other commands find it with --data {dir}",
+        dir = started.data_dir.display()
+    ));
 }
