@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use sinew_contract::{
     Answer, CancelAsked, Digest, Draft, ErrorKind, Expect, Failure, GateAnswered, GateId, PrincipalId, Record, RunId,
+    Seq,
 };
 
-use crate::dispatch::Shared;
+use crate::dispatch::{Shared, draft};
 use crate::progress::GateState;
 
 /// Takes answers of people into the log.
@@ -43,12 +44,10 @@ impl Desk {
     ///
     /// # Errors
     /// `Missing` for a gate that does not wait; `Denied` for a person without the role; `Conflict` where it was answered
-    /// otherwise, or the card has changed; `Late` past its expiry.
+    /// otherwise, or the card has changed; `Late` past its expiry; `Busy` where the dispatcher has ended.
     pub async fn answer(&self, reply: Reply) -> Result<(), Failure> {
         loop {
-            let state = self.shared.progress().gate(reply.gate).cloned();
-            let since = self.shared.progress().folded();
-            let Some(state) = state else {
+            let Some((state, since)) = seen(&self.shared, reply.gate) else {
                 return Err(Failure::new(ErrorKind::Missing, format!("no gate `{}` waits", reply.gate)));
             };
             if let Some(repeat) = self.check(&state, &reply)? {
@@ -56,7 +55,7 @@ impl Desk {
             }
             let draft = answered(&self.shared, &state, reply.answer, Some(reply.by.clone()), &reply.note);
             match self.shared.append(vec![draft], Expect::Untouched { since }).await {
-                Err(failure) if failure.kind() == ErrorKind::Conflict => self.shared.catch_up().await,
+                Err(failure) if failure.kind() == ErrorKind::Conflict => self.shared.catch_up().await?,
                 other => return other.map(drop),
             }
         }
@@ -91,18 +90,29 @@ impl Desk {
     /// As `Journal::append`.
     pub async fn cancel(&self, run: RunId, by: PrincipalId, reason: String) -> Result<(), Failure> {
         let record = Record::CancelAsked(CancelAsked { run, reason });
-        self.shared.append(vec![Draft::new(by, record).of_run(run)], Expect::Anything).await.map(drop)
+        let mut draft = Draft::new(by, record).of_run(run).touching(draft::guard_of(run));
+        draft.scope = self.shared.scope_of(run);
+        self.shared.append(vec![draft], Expect::Anything).await.map(drop)
     }
 
     /// Waits until everything that is durable now has been folded.
-    pub async fn catch_up(&self) {
-        self.shared.catch_up().await;
+    ///
+    /// # Errors
+    /// `Busy` where the dispatcher has ended.
+    pub async fn catch_up(&self) -> Result<(), Failure> {
+        self.shared.catch_up().await
     }
 
     /// The gates that wait.
     pub fn open_gates(&self) -> Vec<GateState> {
         self.shared.progress().open_gates().into_iter().cloned().collect()
     }
+}
+
+/// A gate, and up to where the log has been folded: both at one moment, so that no answer can slip in between.
+fn seen(shared: &Shared, gate: GateId) -> Option<(GateState, Seq)> {
+    let progress = shared.progress();
+    progress.gate(gate).map(|state| (state.clone(), progress.folded()))
 }
 
 fn closed(state: &GateState) -> String {
@@ -122,13 +132,14 @@ fn answered(shared: &Shared, state: &GateState, answer: Answer, by: Option<Princ
         note: note.to_owned(),
     });
     let principal = by.unwrap_or_else(|| shared.settings.agent.clone());
-    Draft::new(principal, record).of_run(state.effect.run).caused_by(state.id.0).touching(format!("gate/{}", state.id))
+    let mut draft = Draft::new(principal, record).of_run(state.effect.run).caused_by(state.id.0);
+    draft.scope = shared.scope_of(state.effect.run);
+    draft.touching(format!("gate/{}", state.id))
 }
 
 /// Refuses a gate that nobody answered in time; does nothing where somebody has.
 pub(crate) async fn expire(shared: &Shared, gate: GateId) -> Result<(), Failure> {
-    let Some(state) = shared.progress().gate(gate).filter(|g| g.answer.is_none()).cloned() else { return Ok(()) };
-    let since = shared.progress().folded();
+    let Some((state, since)) = seen(shared, gate).filter(|(state, _)| state.answer.is_none()) else { return Ok(()) };
     let draft = answered(shared, &state, Answer::Refuse, None, "nobody answered in time");
     match shared.append(vec![draft], Expect::Untouched { since }).await {
         Err(failure) if failure.kind() == ErrorKind::Conflict => Ok(()),

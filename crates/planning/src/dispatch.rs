@@ -10,23 +10,23 @@
 
 mod act;
 mod ask;
-mod draft;
+pub(crate) mod draft;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::Value;
 use sinew_contract::{
-    Actuator, Appended, Approvers, Clock, Digest, Draft, EffectId, Entry, ErrorKind, Expect, Failure, GateId, Journal,
-    Model, PlaybookName, Policy, PrincipalId, Recall, Record, Seq, Timestamp,
+    Actuator, Appended, Approvers, Clock, Digest, Draft, EffectId, Entry, ErrorKind, Expect, Failure, Journal, Model,
+    PlaybookName, Policy, PrincipalId, Recall, Record, RunId, Scope, Seq, Timestamp,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::info;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Run};
 use crate::playbook::Playbook;
+use crate::progress::{Due, Origin, effects_of};
 use crate::{ActAsk, Effect, Progress};
 
 /// How many entries one fold takes at a time.
@@ -71,7 +71,7 @@ pub(crate) struct Shared {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     progress: RwLock<Progress>,
-    folded: watch::Sender<Seq>,
+    folded: watch::Receiver<Seq>,
     sending: Semaphore,
 }
 
@@ -81,31 +81,34 @@ impl Shared {
         self.progress.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn progress_mut(&self) -> RwLockWriteGuard<'_, Progress> {
+        self.progress.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tenant of a run; the first one for a run that has ended.
+    pub(crate) fn scope_of(&self, run: RunId) -> Scope {
+        self.progress().origin(run).map_or_else(Scope::main, |origin: &Origin| origin.scope.clone())
+    }
+
     pub(crate) async fn append(&self, drafts: Vec<Draft>, expect: Expect) -> Result<Appended, Failure> {
         self.ports.journal.append(drafts, expect).await
     }
 
     /// Waits until the loop has folded all that is durable now, so that a second look sees what refused the first.
-    pub(crate) async fn catch_up(&self) {
+    pub(crate) async fn catch_up(&self) -> Result<(), Failure> {
         let tail = self.ports.journal.tail().seq;
-        // The sender lives in `self`, so the wait cannot end by its loss.
-        let _ = self.folded.subscribe().wait_for(|seq| *seq >= tail).await;
+        let ended = |_| Failure::new(ErrorKind::Busy, "the dispatcher has ended; ask again when it runs");
+        self.folded.clone().wait_for(|seq| *seq >= tail).await.map(drop).map_err(ended)
     }
-}
-
-/// Waits and gates, the earliest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    Timer(EffectId),
-    Gate(GateId),
 }
 
 /// The dispatcher. One per log.
 pub struct Dispatcher {
     shared: Arc<Shared>,
     engine: Engine,
-    acts: HashMap<EffectId, Arc<ActAsk>>,
-    due: BinaryHeap<Reverse<(Timestamp, Due)>>,
+    folded: watch::Sender<Seq>,
+    /// Wishes without a last word, of runs that have not ended.
+    acts: BTreeMap<EffectId, Arc<ActAsk>>,
     tasks: JoinSet<Result<(), Failure>>,
     starter: mpsc::Sender<Draft>,
     next: Seq,
@@ -116,11 +119,12 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// Makes a dispatcher over an engine that has folded nothing yet.
     pub fn new(ports: Ports, settings: Settings, engine: Engine) -> Self {
+        let (folded, watching) = watch::channel(Seq::ZERO);
         let shared = Shared {
             ports,
             settings,
             progress: RwLock::default(),
-            folded: watch::Sender::new(Seq::ZERO),
+            folded: watching,
             sending: Semaphore::new(COMMANDS_MAX),
         };
         let shared = Arc::new(shared);
@@ -128,8 +132,8 @@ impl Dispatcher {
         let mut tasks = JoinSet::new();
         tasks.spawn(start_all(Arc::clone(&shared), drafts));
         let next = Seq::ZERO.next();
-        let (acts, due, deployed) = (HashMap::new(), BinaryHeap::new(), (Digest::ZERO, Seq::ZERO));
-        Self { shared, engine, acts, due, tasks, starter, next, deployed }
+        let (acts, deployed) = (BTreeMap::new(), (Digest::ZERO, Seq::ZERO));
+        Self { shared, engine, folded, acts, tasks, starter, next, deployed }
     }
 
     /// Where people answer gates and cancel runs.
@@ -183,9 +187,8 @@ impl Dispatcher {
     /// Commands whose run has ended, and of which the log shows no last word.
     fn settle_orphans(&mut self, asked: &HashSet<EffectId>) {
         let left = self.shared.progress().unsettled();
-        for sent in left.into_iter().filter(|sent| !asked.contains(&sent.command.effect)) {
-            let path = act::Path::orphan(Arc::clone(&self.shared), sent.command.clone());
-            self.tasks.spawn(path.settle_only(sent));
+        for (sent, stage) in left.into_iter().filter(|(sent, _)| !asked.contains(&sent.command.effect)) {
+            self.tasks.spawn(act::Path::orphan(Arc::clone(&self.shared), &sent).settle_only(stage));
         }
     }
 
@@ -197,7 +200,7 @@ impl Dispatcher {
         let mut follower = self.shared.ports.journal.follow(self.next);
         let clock = Arc::clone(&self.shared.ports.clock);
         loop {
-            let due = self.due.peek().map_or(Timestamp(i64::MAX), |Reverse((at, _))| *at);
+            let due = self.shared.progress().next_due().unwrap_or(Timestamp(i64::MAX));
             // Cancel safe: `next` and `sleep_until` say so, the others are tokio's own.
             tokio::select! {
                 batch = follower.next(FOLD_BATCH) => self.advance(&batch?).await?,
@@ -228,24 +231,25 @@ impl Dispatcher {
         self.next = entry.seq().next();
         self.shared.ports.actuator.observe(entry);
         let effects = self.engine.apply(entry);
-        self.shared.progress.write().unwrap_or_else(PoisonError::into_inner).apply(entry);
-        self.schedule(entry);
-        self.shared.folded.send_replace(entry.seq());
+        self.shared.progress_mut().apply(entry);
+        self.note(entry);
+        self.folded.send_replace(entry.seq());
         effects
     }
 
-    /// Notes when something falls due; what was answered by then is found out when it does.
-    fn schedule(&mut self, entry: &Entry) {
+    /// Takes down what only the dispatcher has to know.
+    fn note(&mut self, entry: &Entry) {
         match &entry.record {
-            Record::GateOpened(opened) => {
-                self.due.push(Reverse((opened.gate.expires, Due::Gate(GateId(entry.seq())))));
-            }
-            Record::TimerSet(timer) => self.due.push(Reverse((timer.due, Due::Timer(timer.effect)))),
             Record::Booted(booted) if booted.catalogue != self.deployed.0 => {
                 self.deployed = (booted.catalogue, entry.seq());
             }
             Record::Concluded(concluded) if concluded.last => {
                 self.acts.remove(&concluded.effect);
+            }
+            Record::RunEnded(_) => {
+                let of_run = entry.header.run.map(effects_of).into_iter();
+                let over: Vec<_> = of_run.flat_map(|all| self.acts.range(all).map(|(effect, _)| *effect)).collect();
+                over.iter().for_each(|effect| drop(self.acts.remove(effect)));
             }
             _ => {}
         }
@@ -283,16 +287,22 @@ impl Dispatcher {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(async move { ask::carry_out(&shared, question, notes, cause).await });
+        let begun = question.id().is_some_and(|id| begun(&shared.progress(), id));
+        self.tasks.spawn(async move { ask::carry_out(&shared, question, begun, notes, cause).await });
     }
 
+    /// Sets a task to a wish. The stage is read here, where nothing is being folded: so no two tasks begin at one stage.
     fn act(&mut self, ask: Arc<ActAsk>, notes: Vec<Draft>, cause: Option<Seq>) {
+        let stage = self.shared.progress().stage(ask.wish.effect).cloned();
         let path = act::Path::new(Arc::clone(&self.shared), ask, notes, cause);
-        self.tasks.spawn(path.walk());
+        self.tasks.spawn(path.walk(stage));
     }
 
-    /// A person has answered: the wish behind the gate goes on.
+    /// A person has answered: the wish behind the gate goes on, where its run still waits for it.
     fn wake(&mut self, effect: EffectId) {
+        if self.engine.run(effect.run).and_then(Run::waiting) != Some(effect) {
+            return;
+        }
         if let Some(ask) = self.acts.get(&effect).map(Arc::clone) {
             self.act(ask, Vec::new(), None);
         }
@@ -300,22 +310,19 @@ impl Dispatcher {
 
     /// Journals what has fallen due and is still open.
     fn fire(&mut self, now: Timestamp) {
-        while let Some(Reverse((at, due))) = self.due.peek().copied()
-            && at <= now
-        {
-            self.due.pop();
+        for due in self.shared.progress_mut().take_due(now) {
             let shared = Arc::clone(&self.shared);
             match due {
-                Due::Timer(effect) if shared.progress().timer(effect).is_some() => {
-                    self.tasks.spawn(async move { ask::fire(&shared, effect).await });
-                }
-                Due::Gate(gate) => {
-                    self.tasks.spawn(async move { crate::desk::expire(&shared, gate).await });
-                }
-                Due::Timer(_) => {}
-            }
+                Due::Timer(effect) => self.tasks.spawn(async move { ask::fire(&shared, effect).await }),
+                Due::Gate(gate) => self.tasks.spawn(async move { crate::desk::expire(&shared, gate).await }),
+            };
         }
     }
+}
+
+/// Says whether the log shows that a question was begun: its gate opened, its timer set.
+fn begun(progress: &Progress, effect: EffectId) -> bool {
+    progress.stage(effect).is_some() || progress.timer(effect).is_some()
 }
 
 /// Journals the first entries of runs, in order, as many at once as wait.

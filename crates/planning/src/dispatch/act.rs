@@ -1,7 +1,7 @@
 //! The one effect path, as far as planning walks it: wish, policy, perhaps a person, durable intent, outcome.
 //!
 //! Does not know how anything is done: that is the actuator's. Every step is in the log before the next is taken, so
-//! after a crash the walk goes on from the stage that the log shows.
+//! after a crash the walk goes on from the stage that the log shows. What comes after the intent is in `sending`.
 //!
 //! ```text
 //! prepare -> decide -+-> refuse ------------------------------> concluded
@@ -12,13 +12,14 @@
 //!                                   +----------------------------------------- +
 //! ```
 
+mod sending;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use sinew_contract::{
-    Answer, Cause, Command, Concluded, Cost, Deadline, Decided, Decision, Draft, ErrorKind, Expect, Failure, Gate,
-    GateId, GateOpened, Intended, Label, OfRun, Outcome, Prepared, Record, Request, Retry, Seq, Standing, Timestamp,
-    Verdict, Wish,
+    Answer, Cause, Concluded, Cost, Decided, Decision, Draft, EffectId, EntryRef, ErrorKind, Expect, Failure, Gate,
+    GateId, GateOpened, Label, Manifest, Outcome, Prepared, Record, Request, RunId, Scope, Seq, Standing, Verdict,
+    Wish,
 };
 use sinew_expr::digest_of;
 
@@ -30,17 +31,22 @@ use crate::progress::{Sent, Stage};
 pub(super) struct Path {
     shared: Arc<Shared>,
     ask: Arc<ActAsk>,
+    scope: Scope,
     notes: Vec<Draft>,
     cause: Option<Seq>,
+    /// What the last look at the wish found.
+    manifest: Option<Arc<Manifest>>,
 }
 
 impl Path {
     pub(super) fn new(shared: Arc<Shared>, ask: Arc<ActAsk>, notes: Vec<Draft>, cause: Option<Seq>) -> Self {
-        Self { shared, ask, notes, cause }
+        let scope = shared.scope_of(ask.wish.effect.run);
+        Self { shared, ask, scope, notes, cause, manifest: None }
     }
 
     /// A walk for a command whose run has ended, of which the log shows no last word.
-    pub(super) fn orphan(shared: Arc<Shared>, command: Command) -> Self {
+    pub(super) fn orphan(shared: Arc<Shared>, sent: &Sent) -> Self {
+        let command = sent.command.clone();
         let wish = Wish {
             effect: command.effect,
             capability: command.capability,
@@ -57,23 +63,12 @@ impl Path {
             evidence: Vec::new(),
             subjects: Vec::new(),
         };
-        Self::new(shared, Arc::new(ask), Vec::new(), None)
-    }
-
-    /// Finds out and journals how a command ended; whatever that is, it is not tried again.
-    pub(super) async fn settle_only(mut self, sent: Sent) -> Result<(), Failure> {
-        let outcome = if sent.is_pure() {
-            Outcome::Failed { reason: "its run has ended".to_owned(), retry_after_ms: None }
-        } else {
-            self.shared.ports.actuator.settle(sent.permit).await
-        };
-        let price = if matches!(outcome, Outcome::Done { .. }) { self.price() } else { 0 };
-        self.conclude(Vec::new(), Some(sent.permit.seq), outcome, true, price).await.map(drop)
+        let (ask, scope) = (Arc::new(ask), sent.scope.clone());
+        Self { shared, ask, scope, notes: Vec::new(), cause: None, manifest: None }
     }
 
     /// Goes on from where the log says this wish stands.
-    pub(super) async fn walk(mut self) -> Result<(), Failure> {
-        let stage = self.shared.progress().stage(self.ask.wish.effect).cloned();
+    pub(super) async fn walk(mut self, stage: Option<Stage>) -> Result<(), Failure> {
         match stage {
             None => self.decide(self.ask.approval).await,
             Some(Stage::Waiting(_)) => self.flush().await,
@@ -83,84 +78,85 @@ impl Path {
                 self.refused_by_person(reason).await
             }
             Some(Stage::Sent(sent)) => self.settle(sent).await,
-            Some(Stage::Again(sent)) => self.again(sent, None).await,
+            Some(Stage::Again(sent, pause)) => self.again(sent, pause).await,
         }
     }
 
-    /// Asks policy, and journals the decision together with what follows from it, in one commit.
+    /// Decides until nothing has moved between the look at the keys and the commit, or the run is to end.
     async fn decide(&mut self, approval: Option<GateId>) -> Result<(), Failure> {
         loop {
-            let prepared = match self.shared.ports.actuator.prepare(&self.ask.wish) {
-                Ok(prepared) => prepared,
-                Err(failure) => return self.refuse("manifest", failure.to_string()).await,
-            };
-            if let Some(ended) = self.already(&prepared, approval).await? {
-                return ended;
-            }
-            let approval = approval.filter(|gate| self.covers(*gate, &prepared));
-            let request = self.request(&prepared, approval.is_some())?;
-            let decision = self.shared.ports.policy.decide(&request);
-            let done = match decision.verdict {
-                Verdict::Refuse => {
-                    let reason = decision.reasons.join("; ");
-                    let decided = self.decided(request, decision, None);
-                    return self.conclude(vec![decided], None, refused("policy", reason), true, 0).await.map(drop);
-                }
-                Verdict::Ask => self.open_gate(&prepared, request, decision).await,
-                Verdict::Run => self.send(&prepared, request, decision, approval).await,
-            };
-            match done {
-                Err(failure) if failure.kind() == ErrorKind::Conflict => self.shared.catch_up().await,
+            // Taken before the look: what is folded in between makes the commit conflict instead of going unseen.
+            let Some(since) = self.shared.progress().live_as_of(self.run()) else { return Ok(()) };
+            match self.decide_as_of(since, approval).await {
+                Err(failure) if failure.kind() == ErrorKind::Conflict => self.shared.catch_up().await?,
                 other => return other,
             }
         }
     }
 
-    /// What the keys alone decide: a repeat, a misuse, an intent in flight, a duplicate that a person has looked at.
-    async fn already(
-        &mut self,
-        prepared: &Prepared,
-        approval: Option<GateId>,
-    ) -> Result<Option<Result<(), Failure>>, Failure> {
-        match &prepared.standing {
-            Standing::Repeat { first, outcome: Outcome::Done { receipt, .. } } => {
-                let outcome = Outcome::Done { receipt: receipt.clone(), first: Some(*first) };
-                Ok(Some(self.conclude(Vec::new(), None, outcome, true, 0).await.map(drop)))
-            }
-            Standing::Repeat { outcome, .. } => {
-                Ok(Some(self.conclude(Vec::new(), None, outcome.clone(), true, 0).await.map(drop)))
-            }
-            Standing::KeyMisused { first } => {
-                let reason = format!("the key was used with other arguments by entry {first}");
-                Ok(Some(self.refuse("key", reason).await))
-            }
-            Standing::Duplicate { first, outcome, .. } if approval.is_some() => {
-                let outcome = match outcome {
-                    Some(Outcome::Done { receipt, .. }) => {
-                        Outcome::Done { receipt: receipt.clone(), first: Some(*first) }
-                    }
-                    _ => refused("duplicate", format!("entry {first} has the same natural key and has not ended")),
-                };
-                Ok(Some(self.conclude(Vec::new(), None, outcome, true, 0).await.map(drop)))
-            }
-            _ => Ok(None),
+    /// Asks policy, and journals the decision together with what follows from it, in one commit.
+    async fn decide_as_of(&mut self, since: Seq, approval: Option<GateId>) -> Result<(), Failure> {
+        let prepared = match self.shared.ports.actuator.prepare(&self.ask.wish) {
+            Ok(prepared) => prepared,
+            Err(failure) => return self.refuse("manifest", failure.to_string()).await,
+        };
+        self.manifest = Some(Arc::clone(&prepared.manifest));
+        let approval = approval.filter(|gate| self.covers(*gate, &prepared));
+        if let Some(outcome) = self.already(&prepared.standing, approval) {
+            return self.conclude(Vec::new(), None, outcome, true).await;
         }
+        let request = self.request(&prepared, approval.is_some())?;
+        let decision = self.shared.ports.policy.decide(&request);
+        match decision.verdict {
+            Verdict::Refuse => {
+                let outcome = refused("policy", decision.reasons.join("; "));
+                let decided = self.decided(request, decision, None);
+                self.conclude(vec![decided], None, outcome, true).await
+            }
+            // Whatever policy thinks of it, the same thing is not done twice without a question.
+            Verdict::Run if !request.duplicate => self.send(since, &prepared, request, decision, approval).await,
+            Verdict::Run | Verdict::Ask => self.open_gate(since, &prepared, request, decision).await,
+        }
+    }
+
+    /// What the keys alone decide: a repeat, a misuse, a duplicate that a person has looked at.
+    fn already(&self, standing: &Standing, approval: Option<GateId>) -> Option<Outcome> {
+        match standing {
+            Standing::Fresh => None,
+            Standing::Repeat { first, outcome } => Some(first_answer(*first, outcome)),
+            Standing::KeyMisused { first } => {
+                Some(refused("key", format!("the key was used with other arguments by entry {first}")))
+            }
+            // A wish that was sent is settled and not decided again; so whoever holds the key, it is not this walk.
+            Standing::InFlight(first) => Some(refused("key", format!("entry {first} has the key and has not ended"))),
+            Standing::Duplicate { first, outcome, .. } => {
+                approval.filter(|gate| self.asked_about_this(*gate)).map(|_| duplicate(*first, outcome.as_ref()))
+            }
+        }
+    }
+
+    /// Says whether this gate was opened for this very wish, so that its card told of the duplicate.
+    fn asked_about_this(&self, gate: GateId) -> bool {
+        self.shared.progress().gate(gate).is_some_and(|state| state.effect == self.effect())
     }
 
     /// Says whether the approval behind this gate is for exactly these bytes.
     fn covers(&self, gate: GateId, prepared: &Prepared) -> bool {
         let digest = digest_of(&ask::preimage(prepared, &self.ask.wish));
-        self.shared.progress().approves(gate, digest, self.ask.wish.effect)
+        self.shared.progress().approves(gate, digest, self.effect())
     }
 
     fn request(&self, prepared: &Prepared, approved: bool) -> Result<Request, Failure> {
-        let (playbook, scope, observed) = self.origin()?;
+        let origin = self.shared.progress().origin(self.run()).cloned();
+        let origin = origin.ok_or_else(|| {
+            Failure::new(ErrorKind::Conflict, format!("run `{}` ended while it was being decided about", self.run()))
+        })?;
         let (amount_minor, currency) = prepared.amount.clone().unwrap_or_default();
-        let age = self.shared.ports.clock.now().wall.since(observed);
+        let age = self.shared.ports.clock.now().wall.since(origin.observed);
         Ok(Request {
             principal: self.shared.settings.agent.clone(),
-            scope,
-            playbook,
+            scope: origin.scope,
+            playbook: origin.playbook,
             capability: self.ask.wish.capability.clone(),
             class: prepared.manifest.class,
             device: prepared.manifest.device.to_string(),
@@ -177,20 +173,25 @@ impl Path {
         })
     }
 
-    /// The playbook, scope and time of observation behind this run, from its first entry.
-    fn origin(&self) -> Result<(sinew_contract::PlaybookName, sinew_contract::Scope, Timestamp), Failure> {
-        let run = self.ask.wish.effect.run;
-        let entries = self.shared.ports.journal.read(run.seq, 1)?;
-        match entries.first().map(|e| (&e.record, &e.header)) {
-            Some((Record::RunStarted(started), header)) => {
-                Ok((started.playbook.clone(), header.scope.clone(), header.observed))
-            }
-            _ => Err(Failure::new(ErrorKind::Broken, format!("entry {} does not start run `{run}`", run.seq))),
-        }
+    /// Journals decision and gate together; the run waits.
+    async fn open_gate(
+        &mut self,
+        since: Seq,
+        prepared: &Prepared,
+        request: Request,
+        decision: Decision,
+    ) -> Result<(), Failure> {
+        let gate = self.gate(prepared, &decision);
+        let decided = self.decided(request, decision, None);
+        let at = self.notes.len();
+        let mut opened = self.draft(Record::GateOpened(GateOpened { effect: self.effect(), gate }));
+        opened.cause = Cause::InBatch(at);
+        let opened = opened.touching(draft::guard_of(self.run()));
+        self.append(vec![decided, opened], Expect::Untouched { since }).await.map(drop)
     }
 
-    /// Journals decision and gate together; the run waits.
-    async fn open_gate(&mut self, prepared: &Prepared, request: Request, decision: Decision) -> Result<(), Failure> {
+    /// The card that a person sees.
+    fn gate(&self, prepared: &Prepared, decision: &Decision) -> Gate {
         let mut why = decision.reasons.clone();
         let mut evidence = self.ask.evidence.clone();
         if let Standing::Duplicate { first, run, outcome } = &prepared.standing {
@@ -200,7 +201,7 @@ impl Path {
         }
         let preimage = ask::preimage(prepared, &self.ask.wish);
         let settings = &self.shared.settings;
-        let gate = Gate {
+        Gate {
             question: "Policy asks a person first. Shall this be done?".to_owned(),
             why,
             what: prepared.what.clone(),
@@ -211,139 +212,7 @@ impl Path {
             approvers: settings.approvers.clone(),
             confidence_permille: self.ask.confidence_permille,
             expires: self.shared.ports.clock.now().wall.after(settings.gate_life),
-        };
-        let decided = self.decided(request, decision, None);
-        let at = self.notes.len();
-        let mut opened = self.draft(Record::GateOpened(GateOpened { effect: self.ask.wish.effect, gate }));
-        opened.cause = Cause::InBatch(at);
-        let batch = self.with_notes(vec![decided, opened]);
-        self.append(batch, Expect::Anything).await.map(drop)
-    }
-
-    /// Journals decision and intent together, the keys guarded, then hands the intent to the actuator.
-    async fn send(
-        &mut self,
-        prepared: &Prepared,
-        request: Request,
-        decision: Decision,
-        approval: Option<GateId>,
-    ) -> Result<(), Failure> {
-        let command = self.command(prepared, 1);
-        let mut decided = self.decided(request, decision, approval);
-        decided.touches.extend(approval.map(|gate| format!("approval/{gate}")));
-        let at = self.notes.len();
-        let mut intended = self.draft(Record::Intended(Intended { command: command.clone() }));
-        intended.cause = Cause::InBatch(at);
-        intended.touches = guarded(&command);
-        let batch = self.with_notes(vec![decided, intended]);
-        let expect = Expect::Untouched { since: prepared.as_of };
-        let appended = self.append(batch, expect).await?;
-        let [.., decision, permit] = appended.entries.as_slice() else {
-            return Err(Failure::new(ErrorKind::Broken, "the journal lost count of a batch"));
-        };
-        self.carry_out(Sent { permit: *permit, decision: decision.seq, command }).await
-    }
-
-    /// Sends the command, once, and deals with how it ended.
-    async fn carry_out(&mut self, sent: Sent) -> Result<(), Failure> {
-        let outcome = {
-            let _turn = self
-                .shared
-                .sending
-                .acquire()
-                .await
-                .map_err(|e| Failure::new(ErrorKind::Broken, "the command queue was closed").caused_by(e))?;
-            self.shared.ports.actuator.carry_out(sent.permit).await
-        };
-        self.ended(sent, outcome).await
-    }
-
-    async fn ended(&mut self, sent: Sent, outcome: Outcome) -> Result<(), Failure> {
-        match outcome {
-            Outcome::Failed { reason, retry_after_ms } => {
-                let last = sent.command.attempt >= self.retry().attempts_max;
-                let outcome = Outcome::Failed { reason, retry_after_ms };
-                self.conclude(Vec::new(), Some(sent.permit.seq), outcome, last, 0).await?;
-                if last { Ok(()) } else { Box::pin(self.again(sent, retry_after_ms)).await }
-            }
-            Outcome::Unknown { .. } => {
-                self.conclude(Vec::new(), Some(sent.permit.seq), outcome, false, 0).await?;
-                Box::pin(self.settle(sent)).await
-            }
-            ended => {
-                let price = if matches!(ended, Outcome::Done { .. }) { self.price() } else { 0 };
-                self.conclude(Vec::new(), Some(sent.permit.seq), ended, true, price).await.map(drop)
-            }
         }
-    }
-
-    /// Finds out what became of a command whose outcome is not in the log. Never repeats it to find out.
-    async fn settle(&mut self, sent: Sent) -> Result<(), Failure> {
-        if sent.is_pure() {
-            return self.resend(sent).await;
-        }
-        match self.shared.ports.actuator.settle(sent.permit).await {
-            unknown @ Outcome::Unknown { .. } => {
-                self.conclude(Vec::new(), Some(sent.permit.seq), unknown, true, 0).await.map(drop)
-            }
-            known => self.ended(sent, known).await,
-        }
-    }
-
-    /// Waits its turn, then tries once more under the same key.
-    async fn again(&mut self, sent: Sent, retry_after_ms: Option<u64>) -> Result<(), Failure> {
-        let wait = retry_after_ms.map_or_else(|| backoff(&self.retry(), sent.command.attempt), Duration::from_millis);
-        let clock = Arc::clone(&self.shared.ports.clock);
-        clock.sleep_until(clock.now().wall.after(wait)).await;
-        self.resend(sent).await
-    }
-
-    async fn resend(&mut self, sent: Sent) -> Result<(), Failure> {
-        let mut command = sent.command;
-        command.attempt = command.attempt.saturating_add(1);
-        command.expires = self.deadline_like(&command);
-        let mut draft = self.draft(Record::Intended(Intended { command: command.clone() }));
-        draft.cause = Cause::Entry(sent.decision);
-        draft.touches = guarded(&command);
-        let appended = self.append(vec![draft], Expect::Anything).await?;
-        let Some(permit) = appended.entries.last().copied() else {
-            return Err(Failure::new(ErrorKind::Broken, "the journal lost count of a batch"));
-        };
-        Box::pin(self.carry_out(Sent { permit, decision: sent.decision, command })).await
-    }
-
-    fn command(&self, prepared: &Prepared, attempt: u32) -> Command {
-        let manifest = &prepared.manifest;
-        let life = Duration::try_from(manifest.expiry).unwrap_or_default();
-        Command {
-            effect: self.ask.wish.effect,
-            attempt,
-            capability: manifest.name.clone(),
-            class: manifest.class,
-            manifest: prepared.manifest_digest,
-            device: manifest.device.clone(),
-            operation: manifest.operation.clone(),
-            args: self.ask.wish.args.clone(),
-            key: self.ask.wish.key.clone(),
-            natural_key: prepared.natural_key.clone(),
-            expires: Deadline::within(self.shared.ports.clock.now(), life),
-        }
-    }
-
-    /// A fresh deadline of the manifest's length; the old one's where the manifest is gone.
-    fn deadline_like(&self, command: &Command) -> Deadline {
-        match self.shared.ports.actuator.prepare(&self.ask.wish) {
-            Ok(prepared) => self.command(&prepared, command.attempt).expires,
-            Err(_) => command.expires,
-        }
-    }
-
-    fn retry(&self) -> Retry {
-        self.shared.ports.actuator.prepare(&self.ask.wish).map(|p| p.manifest.retry.clone()).unwrap_or_default()
-    }
-
-    fn price(&self) -> i64 {
-        self.shared.ports.actuator.prepare(&self.ask.wish).map_or(0, |p| p.manifest.price.micros)
     }
 
     async fn refused_by_person(&mut self, reason: String) -> Result<(), Failure> {
@@ -353,36 +222,36 @@ impl Path {
     }
 
     async fn refuse(&mut self, by: &str, reason: String) -> Result<(), Failure> {
-        self.conclude(Vec::new(), None, refused(by, reason), true, 0).await.map(drop)
+        self.conclude(Vec::new(), None, refused(by, reason), true).await
     }
 
+    /// Journals how it ended, for this try or for good.
     async fn conclude(
         &mut self,
-        mut before: Vec<Draft>,
+        mut batch: Vec<Draft>,
         intent: Option<Seq>,
         outcome: Outcome,
         last: bool,
-        price: i64,
     ) -> Result<(), Failure> {
+        let done_now = intent.is_some() && matches!(outcome, Outcome::Done { .. });
         let concluded = Concluded {
-            effect: self.ask.wish.effect,
+            effect: self.effect(),
             intent,
             capability: self.ask.wish.capability.clone(),
             outcome,
-            cost: Cost { micros: price, tokens: 0 },
+            cost: Cost { micros: if done_now { self.price() } else { 0 }, tokens: 0 },
             last,
         };
         let mut draft = self.draft(Record::Concluded(concluded));
         if let Some(seq) = intent {
             draft.cause = Cause::Entry(seq);
         }
-        before.push(draft);
-        let batch = self.with_notes(before);
+        batch.push(draft);
         self.append(batch, Expect::Anything).await.map(drop)
     }
 
     fn decided(&self, request: Request, decision: Decision, approval: Option<GateId>) -> Draft {
-        let effect = self.ask.wish.effect;
+        let effect = self.effect();
         let mut draft = self.draft(Record::Decided(Decided { effect, request, decision, approval }));
         draft.labels.insert("/request/args".to_owned(), self.ask.args_label.clone());
         draft.labels.insert(String::new(), self.ask.control_label.clone());
@@ -390,55 +259,52 @@ impl Path {
     }
 
     fn draft(&self, record: Record) -> Draft {
-        let mut draft = draft::of_run(&self.shared, self.ask.wish.effect.run, self.cause, record);
-        draft.run = OfRun::Is(self.ask.wish.effect.run);
+        let mut draft = draft::of_run(&self.shared, self.run(), self.cause, record);
+        draft.scope.clone_from(&self.scope);
         draft.subjects.clone_from(&self.ask.subjects);
         draft
     }
 
-    /// The waiting notes, then these.
-    fn with_notes(&self, drafts: Vec<Draft>) -> Vec<Draft> {
-        self.notes.iter().cloned().chain(drafts).collect()
-    }
-
-    /// Appends; what rode along is not sent twice.
-    async fn append(&mut self, batch: Vec<Draft>, expect: Expect) -> Result<sinew_contract::Appended, Failure> {
+    /// Appends the waiting notes, then these; what rode along is not sent twice.
+    async fn append(&mut self, drafts: Vec<Draft>, expect: Expect) -> Result<Vec<EntryRef>, Failure> {
+        let batch = self.notes.iter().cloned().chain(drafts).collect();
         let appended = self.shared.append(batch, expect).await?;
         self.notes.clear();
-        Ok(appended)
+        Ok(appended.entries)
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {
-        let batch = std::mem::take(&mut self.notes);
-        if batch.is_empty() { Ok(()) } else { self.shared.append(batch, Expect::Anything).await.map(drop) }
+        if self.notes.is_empty() { Ok(()) } else { self.append(Vec::new(), Expect::Anything).await.map(drop) }
+    }
+
+    fn effect(&self) -> EffectId {
+        self.ask.wish.effect
+    }
+
+    fn run(&self) -> RunId {
+        self.effect().run
     }
 }
 
-/// The keys that a command reserves for ever.
-fn guarded(command: &Command) -> Vec<String> {
-    let natural = command.natural_key.iter().map(|key| format!("natural/{}/{key}", command.capability));
-    std::iter::once(format!("key/{}", command.key)).chain(natural).collect()
+/// The answer to a wish whose key has had one.
+fn first_answer(first: Seq, outcome: &Outcome) -> Outcome {
+    match outcome {
+        Outcome::Done { receipt, .. } => Outcome::Done { receipt: receipt.clone(), first: Some(first) },
+        other => other.clone(),
+    }
+}
+
+/// The answer to a person who lets the same thing pass: what was done then, never the deed again.
+fn duplicate(first: Seq, outcome: Option<&Outcome>) -> Outcome {
+    match outcome {
+        Some(done @ Outcome::Done { .. }) => first_answer(first, done),
+        other => {
+            let ended = other.map_or("has not ended", Outcome::word);
+            refused("duplicate", format!("the same thing was asked for by entry {first}, which {ended}"))
+        }
+    }
 }
 
 fn refused(by: &str, reason: String) -> Outcome {
     Outcome::Refused { by: by.to_owned(), reason }
-}
-
-/// Doubles with each try, up to the manifest's longest wait.
-fn backoff(retry: &Retry, attempt: u32) -> Duration {
-    let first = Duration::try_from(retry.backoff).unwrap_or_default();
-    let longest = Duration::try_from(retry.backoff_max).unwrap_or_default();
-    first.saturating_mul(1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(longest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_doubles_up_to_the_longest_wait() {
-        let retry = Retry::default();
-        let waits: Vec<_> = [1, 2, 3, 8, 9, 40, u32::MAX].map(|n| backoff(&retry, n).as_millis()).into();
-        assert_eq!(waits, [200, 400, 800, 25_600, 30_000, 30_000, 30_000]);
-    }
 }

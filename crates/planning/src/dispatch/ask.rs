@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sinew_contract::{
-    Ask, Draft, EffectId, Evidence, Expect, Failure, Fault, Gate, GateOpened, Preimage, Prepared, Proposed,
-    RecallQuery, Recalled, Record, Remembered, Scope, Seq, TimerFired, TimerSet, Wish,
+    Ask, Draft, EffectId, ErrorKind, Evidence, Expect, Failure, Fault, Gate, GateOpened, Preimage, Prepared, Proposed,
+    RecallQuery, Recalled, Record, Remembered, Seq, TimerFired, TimerSet, Wish,
 };
 use sinew_expr::digest_of;
-use tracing::debug;
 
 use super::{Shared, draft};
 use crate::{ApproveAsk, Effect, RecallAsk};
 
-/// Carries out one question that is no act, and journals its answer.
+/// Carries out one question that is no act, and journals its answer. What was `begun` before is not begun again.
 pub(super) async fn carry_out(
     shared: &Shared,
     question: Effect,
+    begun: bool,
     mut notes: Vec<Draft>,
     cause: Option<Seq>,
 ) -> Result<(), Failure> {
@@ -26,39 +26,73 @@ pub(super) async fn carry_out(
         Effect::Infer(ask) => Some(infer(shared, *ask, cause).await),
         Effect::Recall(ask) => Some(recall(shared, *ask, cause).await),
         Effect::Remember(fact) => Some(remember(shared, *fact, cause)),
-        Effect::Approve(ask) => open_gate(shared, *ask, cause),
-        Effect::Timer { effect, due } => set_timer(shared, effect, due, cause),
+        Effect::Approve(ask) if !begun => return open_gate(shared, *ask, notes, cause).await,
+        Effect::Timer { effect, due } if !begun => {
+            Some(draft::of_run(shared, effect.run, cause, Record::TimerSet(TimerSet { effect, due })))
+        }
         Effect::End { run, cause, end } => {
             let record = Record::RunEnded(sinew_contract::RunEnded { end });
             Some(draft::of_run(shared, run, Some(cause), record))
         }
         Effect::Note { run, cause, stepped } => Some(draft::note(shared, run, cause, stepped)),
-        Effect::Act(_) => None,
+        Effect::Act(_) | Effect::Approve(_) | Effect::Timer { .. } => None,
     };
     notes.extend(answer);
-    if notes.is_empty() {
-        return Ok(());
+    if notes.is_empty() { Ok(()) } else { append(shared, notes).await }
+}
+
+/// Appends an answer; one that the log cannot take is answered by an error of the playbook instead.
+async fn append(shared: &Shared, mut batch: Vec<Draft>) -> Result<(), Failure> {
+    let answer = batch.last().cloned();
+    let refused = match shared.append(batch.clone(), Expect::Anything).await {
+        Err(failure) if failure.kind() == ErrorKind::Invalid => failure,
+        other => return other.map(drop),
+    };
+    let Some((answer, record)) = answer.and_then(|draft| unanswered(&draft.record, &refused).map(|r| (draft, r)))
+    else {
+        return Err(refused);
+    };
+    batch.pop();
+    batch.push(Draft { record, ..answer });
+    shared.append(batch, Expect::Anything).await.map(drop)
+}
+
+/// The same answer as an error, where there can be one.
+fn unanswered(answer: &Record, failure: &Failure) -> Option<Record> {
+    let fault = |name| fault(name, 503, failure);
+    match answer {
+        Record::Proposed(Proposed { effect, .. }) => {
+            Some(Record::Proposed(Proposed { effect: *effect, answer: Err(fault("unanswered")) }))
+        }
+        Record::Recalled(Recalled { effect, .. }) => {
+            Some(Record::Recalled(Recalled { effect: *effect, answer: Err(fault("recall")) }))
+        }
+        _ => None,
     }
-    shared.append(notes, Expect::Anything).await.map(drop)
 }
 
 async fn infer(shared: &Shared, ask: Ask, cause: Option<Seq>) -> Draft {
+    let scope = shared.scope_of(ask.effect.run);
     let answer = shared.ports.model.answer(&ask).await.map_err(|failure| fault("unanswered", 503, &failure));
     let record = Record::Proposed(Proposed { effect: ask.effect, answer });
-    draft::of_run(shared, ask.effect.run, cause, record)
+    Draft { scope, ..draft::of_run(shared, ask.effect.run, cause, record) }
 }
 
 async fn recall(shared: &Shared, ask: RecallAsk, cause: Option<Seq>) -> Draft {
+    let scope = shared.scope_of(ask.effect.run);
+    // After a restart the cause is not known any more; what the run has remembered before stands before the fold's place.
+    let at_least = cause.unwrap_or_else(|| shared.progress().folded());
     let query = RecallQuery {
         store: ask.store,
         subject: ask.subject,
         about: ask.about,
         limit: ask.limit,
-        at_least: cause.unwrap_or(ask.effect.run.seq),
-        scope: Scope::main(),
+        at_least,
+        scope: scope.clone(),
     };
     let answer = shared.ports.recall.recall(query).await.map_err(|failure| fault("recall", 503, &failure));
-    draft::of_run(shared, ask.effect.run, cause, Record::Recalled(Recalled { effect: ask.effect, answer }))
+    let record = Record::Recalled(Recalled { effect: ask.effect, answer });
+    Draft { scope, ..draft::of_run(shared, ask.effect.run, cause, record) }
 }
 
 fn remember(shared: &Shared, fact: Remembered, cause: Option<Seq>) -> Draft {
@@ -68,15 +102,19 @@ fn remember(shared: &Shared, fact: Remembered, cause: Option<Seq>) -> Draft {
     draft
 }
 
-/// The draft that opens a gate for a playbook's own `approve`; none where it is open already.
-fn open_gate(shared: &Shared, ask: ApproveAsk, cause: Option<Seq>) -> Option<Draft> {
-    if shared.progress().stage(ask.effect).is_some() {
-        debug!(effect = %ask.effect, "gate is open already");
-        return None;
-    }
+/// Opens a gate for a playbook's own `approve`, unless the run is to end.
+async fn open_gate(shared: &Shared, ask: ApproveAsk, notes: Vec<Draft>, cause: Option<Seq>) -> Result<(), Failure> {
     let run = ask.effect.run;
-    let gate = gate_of(shared, ask);
-    Some(draft::of_run(shared, run, cause, Record::GateOpened(gate)))
+    let opened = Record::GateOpened(gate_of(shared, ask));
+    let opened = draft::of_run(shared, run, cause, opened).touching(draft::guard_of(run));
+    let batch: Vec<_> = notes.into_iter().chain([opened]).collect();
+    loop {
+        let Some(since) = shared.progress().live_as_of(run) else { return Ok(()) };
+        match shared.append(batch.clone(), Expect::Untouched { since }).await {
+            Err(failure) if failure.kind() == ErrorKind::Conflict => shared.catch_up().await?,
+            other => return other.map(drop),
+        }
+    }
 }
 
 fn gate_of(shared: &Shared, mut ask: ApproveAsk) -> GateOpened {
@@ -122,11 +160,6 @@ pub(super) fn preimage(prepared: &Prepared, wish: &Wish) -> Preimage {
         manifest: prepared.manifest_digest,
         args: wish.args.clone(),
     }
-}
-
-fn set_timer(shared: &Shared, effect: EffectId, due: sinew_contract::Timestamp, cause: Option<Seq>) -> Option<Draft> {
-    let set = shared.progress().timer(effect).is_some();
-    (!set).then(|| draft::of_run(shared, effect.run, cause, Record::TimerSet(TimerSet { effect, due })))
 }
 
 /// Journals that a wait is over.

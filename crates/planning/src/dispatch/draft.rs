@@ -9,7 +9,7 @@ use super::Shared;
 use crate::engine::ENGINE_VERSION;
 use crate::playbook::Playbook;
 
-/// The first entry of a run. Its guarded key makes it the only one for this event and playbook.
+/// The first entry of a run. There is one for each event and playbook, since one starter alone writes them.
 pub(super) fn run_started(shared: &Shared, entry: &Entry, event: &Event, playbook: &Playbook, input: Value) -> Draft {
     let record = Record::RunStarted(RunStarted {
         playbook: playbook.name().clone(),
@@ -21,11 +21,7 @@ pub(super) fn run_started(shared: &Shared, entry: &Entry, event: &Event, playboo
         trigger: Some(entry.seq()),
         input,
     });
-    let mut draft = Draft::new(shared.settings.agent.clone(), record).caused_by(entry.seq()).touching(format!(
-        "start/{}/{}",
-        entry.seq(),
-        playbook.name()
-    ));
+    let mut draft = Draft::new(shared.settings.agent.clone(), record).caused_by(entry.seq());
     draft.run = OfRun::Starts;
     draft.scope = entry.header.scope.clone();
     draft.observed = Some(event.time);
@@ -41,5 +37,11 @@ pub(super) fn note(shared: &Shared, run: RunId, cause: Seq, stepped: Stepped) ->
 pub(super) fn of_run(shared: &Shared, run: RunId, cause: Option<Seq>, record: Record) -> Draft {
     let mut draft = Draft::new(shared.settings.agent.clone(), record).of_run(run);
     draft.cause = Cause::Entry(cause.unwrap_or(run.seq));
+    draft.scope = shared.scope_of(run);
     draft
+}
+
+/// The key that a cancellation touches, and all that must not be begun once it stands.
+pub(crate) fn guard_of(run: RunId) -> String {
+    format!("run/{run}")
 }

@@ -1,5 +1,6 @@
 //! Playbooks as others see them: text in, findings out; entries in, effects out.
 
+mod dispatch;
 mod findings;
 mod replay;
 mod returns;
