@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::until;
+use crate::support::{http, until};
 
 /// The longest that the driver may take to be ready, and one command to be done, on a machine that builds beside it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,8 +66,7 @@ impl Browser {
             .spawn()
             .expect("chromedriver starts");
         let port = tokio::time::timeout(PATIENCE, port(&mut driver)).await.expect("chromedriver is ready in time");
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a plain client");
-        let mut browser = Self { port, session: String::new(), http, _driver: driver, _profile: profile };
+        let mut browser = Self { port, session: String::new(), http: http(), _driver: driver, _profile: profile };
         browser.session = browser.new_session().await;
         Some(browser)
     }
@@ -174,7 +173,7 @@ impl Browser {
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {
-        let answer = self.http.post(self.at(path)).json(body).send().await;
+        let answer = self.http.post(self.at(path)).timeout(PATIENCE).json(body).send().await;
         value(answer.expect("chromedriver answers")).await
     }
 
