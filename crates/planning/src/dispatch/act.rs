@@ -36,12 +36,14 @@ pub(super) struct Path {
     cause: Option<Seq>,
     /// What the last look at the wish found.
     manifest: Option<Arc<Manifest>>,
+    /// The intent that a crash of ours cut off: its try does not count.
+    cut_off: Option<Seq>,
 }
 
 impl Path {
     pub(super) fn new(shared: Arc<Shared>, ask: Arc<ActAsk>, notes: Vec<Draft>, cause: Option<Seq>) -> Self {
         let scope = shared.scope_of(ask.wish.effect.run);
-        Self { shared, ask, scope, notes, cause, manifest: None }
+        Self { shared, ask, scope, notes, cause, manifest: None, cut_off: None }
     }
 
     /// A walk for a command whose run has ended, of which the log shows no last word.
@@ -64,7 +66,7 @@ impl Path {
             subjects: Vec::new(),
         };
         let (ask, scope) = (Arc::new(ask), sent.scope.clone());
-        Self { shared, ask, scope, notes: Vec::new(), cause: None, manifest: None }
+        Self { shared, ask, scope, notes: Vec::new(), cause: None, manifest: None, cut_off: None }
     }
 
     /// Goes on from where the log says this wish stands.
@@ -77,7 +79,10 @@ impl Path {
                 let reason = by.map_or("nobody answered in time".to_owned(), |by| format!("refused by `{by}`"));
                 self.refused_by_person(reason).await
             }
-            Some(Stage::Sent(sent)) => self.settle(sent).await,
+            Some(Stage::Sent(sent)) => {
+                self.cut_off = Some(sent.permit.seq);
+                self.settle(sent).await
+            }
             Some(Stage::Again(sent, pause)) => self.again(sent, pause).await,
         }
     }

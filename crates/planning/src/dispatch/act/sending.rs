@@ -73,7 +73,8 @@ impl Path {
     /// It surely had no effect: another try follows, as long as the manifest allows one and the run goes on.
     async fn failed(&mut self, sent: Sent, reason: String, retry_after_ms: Option<u64>) -> Result<(), Failure> {
         let over = self.shared.progress().live_as_of(self.run()).is_none();
-        let last = over || sent.command.attempt >= self.retry().attempts_max;
+        let counts = self.cut_off != Some(sent.permit.seq);
+        let last = over || (counts && sent.command.attempt >= self.retry().attempts_max);
         let outcome = Outcome::Failed { reason, retry_after_ms };
         self.conclude(Vec::new(), Some(sent.permit.seq), outcome, last).await?;
         if last {

@@ -20,14 +20,14 @@ pub enum Reply {
     /// Surely nothing; the target may say after how many milliseconds to come back.
     Fail(Option<u64>),
     /// Done, but nobody hears of it.
-    LoseReply,
+    LostAnswer,
     /// Not done, and nobody knows.
-    LoseRequest,
+    LostRequest,
 }
 
 impl Reply {
     pub fn applies(self) -> bool {
-        matches!(self, Self::Done | Self::LoseReply)
+        matches!(self, Self::Done | Self::LostAnswer)
     }
 }
 
@@ -67,7 +67,7 @@ impl Target {
             Reply::Done => done(&command.key),
             Reply::Refuse => Outcome::Refused { by: "target".to_owned(), reason: "discontinued".to_owned() },
             Reply::Fail(retry_after_ms) => Outcome::Failed { reason: "busy".to_owned(), retry_after_ms },
-            Reply::LoseReply | Reply::LoseRequest => lost(),
+            Reply::LostAnswer | Reply::LostRequest => lost(),
         }
     }
 
