@@ -73,6 +73,8 @@ pub struct Hub {
     folders: Vec<Arc<sinew_drivers::FolderDevice>>,
     listener: TcpListener,
     places: Places,
+    /// By which names others may call it.
+    names: Vec<String>,
 }
 
 impl Hub {
@@ -151,6 +153,7 @@ impl Hub {
         let url = format!("http://{}", listener.local_addr()?);
         let code = people.issue_link(&owner)?;
         places.announce(&url, &owner)?;
+        let names = deployment.config.all_names();
         let root = dir.path().to_owned();
         let log_id = journal.id();
         let inside = Inside {
@@ -177,7 +180,7 @@ impl Hub {
             ready_ms: begun.elapsed().as_millis(),
         };
         let (inside, people) = (Arc::new(inside), Arc::new(people));
-        Ok(Self { started, secret, log, inside, people, dispatcher, folders: parts.folders, listener, places })
+        Ok(Self { started, secret, log, inside, people, dispatcher, folders: parts.folders, listener, places, names })
     }
 
     /// How it can be reached.
@@ -195,14 +198,20 @@ impl Hub {
     /// # Errors
     /// Whatever made a part fail.
     pub async fn run(self, until: impl Future<Output = std::io::Result<()>> + Send) -> Result<()> {
-        let Self { log, inside, people, dispatcher, folders, listener, places, started, .. } = self;
+        let Self { log, inside, people, dispatcher, folders, listener, places, started, names, .. } = self;
         let (stop, stopping) = watch::channel(false);
         let mut tasks: JoinSet<Result<()>> = JoinSet::new();
         let of = |stopping: &watch::Receiver<bool>| stopping.clone();
         let ended = of(&stopping);
         tasks.spawn(async move { Ok(dispatcher.run(ended).await?) });
         tasks.spawn(project(Arc::clone(&inside), of(&stopping)));
-        tasks.spawn(serve(listener, Arc::clone(&inside), people, started.name, of(&stopping)));
+        let settings = sinew_api::Settings {
+            site: started.name,
+            hosts: names,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..sinew_api::Settings::default()
+        };
+        tasks.spawn(serve(listener, Arc::clone(&inside), people, settings, of(&stopping)));
         tasks.spawn(audit_now(Arc::clone(&inside)));
         tasks.spawn(watch_stop(Arc::clone(&inside), of(&stopping)));
         for folder in folders {
@@ -365,7 +374,7 @@ async fn serve(
     listener: TcpListener,
     inside: Arc<Inside>,
     people: Arc<People>,
-    site: String,
+    settings: sinew_api::Settings,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -374,11 +383,7 @@ async fn serve(
         clock: Arc::clone(&inside.clock),
         watch: inside,
         people,
-        settings: sinew_api::Settings {
-            site,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..sinew_api::Settings::default()
-        },
+        settings,
     };
     let until = async move {
         told(&mut stopping).await;

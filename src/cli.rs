@@ -199,7 +199,7 @@ fn complain(coded: &Coded, json: bool) {
         let error = coded.error.to_string();
         eprintln!("{}", serde_json::json!({ "error": error, "causes": causes, "exit": coded.exit as u8 }));
     } else {
-        eprintln!("sinew: {:#}", coded.error);
+        eprintln!("sinew: {}", format!("{:#}", coded.error).trim_end());
     }
 }
 

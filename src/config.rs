@@ -22,6 +22,10 @@ pub struct Config {
     /// Where the pages and the API listen. Default `127.0.0.1:8484`; beyond loopback only with people who have tokens.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
+    /// Host names and addresses, other than loopback, by which browsers and machines call it, with or without a port, as in
+    /// `["box.local", "192.168.1.5:8484"]`; an address named in `listen` is one. Requests for other names are refused.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Where everything is kept. Relative to the deployment's folder. Default `data`.
     #[serde(default = "default_data")]
     pub data_dir: PathBuf,
@@ -167,6 +171,12 @@ impl Config {
         Ok(())
     }
 
+    /// All names by which others may call it.
+    pub fn all_names(&self) -> Vec<String> {
+        let own = Some(self.listen).filter(|address| !address.ip().is_unspecified());
+        self.names.iter().cloned().chain(own.map(|address| address.to_string())).collect()
+    }
+
     /// How long a gate of policy's own waits.
     pub fn gate_life(&self) -> Duration {
         Duration::try_from(self.gates.life).unwrap_or(Duration::from_secs(86_400))
@@ -198,6 +208,16 @@ mod tests {
         let overrides = Overrides { hosts: vec!["shop.local=http://127.0.0.1:1".to_owned()], ..Overrides::default() };
         let config = read(SMALL, &overrides).expect("overrides fit");
         assert_eq!(config.hosts.get("shop.local").map(String::as_str), Some("http://127.0.0.1:1"));
+    }
+
+    #[test]
+    fn an_address_that_others_reach_is_a_name_of_its_own() {
+        let check = |listen: &str, expected: &[&str]| {
+            let text = format!("names = [\"box.local\"]\nlisten = \"{listen}\"\n{SMALL}");
+            assert_eq!(read(&text, &Overrides::default()).expect("it is right").all_names(), expected);
+        };
+        check("192.168.1.5:8484", &["box.local", "192.168.1.5:8484"]);
+        check("0.0.0.0:8484", &["box.local"]);
     }
 
     #[test]

@@ -54,6 +54,7 @@ impl Deployment {
     pub fn read(folder: &Path, overrides: &Overrides) -> Result<Self> {
         let config = Config::read(folder, overrides)?;
         let people = read_people(&folder.join("people.toml"))?;
+        check_role(&config.gates.role, &people)?;
         let mut texts = BTreeMap::new();
         for (name, ending) in FOLDERS {
             for (file, text) in read_folder(&folder.join(name), ending)? {
@@ -84,6 +85,14 @@ fn read_people(path: &Path) -> Result<Vec<Person>> {
         bail!("`{}` names nobody; gates need at least one person", path.display());
     }
     Ok(file.people)
+}
+
+/// A gate that nobody may answer would only ever time out.
+fn check_role(role: &str, people: &[Person]) -> Result<()> {
+    if people.iter().any(|person| person.roles.iter().any(|own| own == role)) {
+        return Ok(());
+    }
+    bail!("`gates.role` in sinew.toml is `{role}`, and nobody in people.toml has this role; give it to a person")
 }
 
 /// The files of a folder with this ending; an absent folder is an empty one.

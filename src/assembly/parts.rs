@@ -63,7 +63,7 @@ impl Parts {
     /// # Errors
     /// Names the file, and where it can the line, column and mend, of everything that is wrong with the first bad part.
     pub fn load(deployment: &Deployment) -> Result<Self> {
-        let policy = Cedar::load(&deployment.texts("policies")).context("the policies are not right")?;
+        let policy = Cedar::load(&deployment.texts("policies"))?;
         let reasoner = Reasoner::load(&deployment.texts("rules"), &deployment.texts("templates"))
             .context("the rules or templates are not right")?;
         let (devices, folders) = open_devices(deployment)?;

@@ -20,6 +20,7 @@ const STOP_MAX: Duration = Duration::from_secs(2);
 /// A caller of one hub.
 pub struct Client {
     base: String,
+    person: String,
     token: String,
     http: reqwest::Client,
     runtime: tokio::runtime::Runtime,
@@ -37,10 +38,11 @@ impl Client {
         let address = read(&places.address(), data)?;
         let (base, owner) = address.split_once(' ').unwrap_or((address.as_str(), "owner"));
         let secret = places.known_secret().or_exit(Exit::Unreachable)?;
-        let token = sinew_api::people::local_token(secret, person.unwrap_or(owner));
+        let person = person.unwrap_or(owner).to_owned();
+        let token = sinew_api::people::local_token(secret, &person);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().or_exit(Exit::Failed)?;
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build().or_exit(Exit::Failed)?;
-        Ok(Self { base: base.to_owned(), token, http, runtime })
+        Ok(Self { base: base.to_owned(), person, token, http, runtime })
     }
 
     /// Gets a resource.
@@ -71,7 +73,11 @@ impl Client {
                 .or_exit(Exit::Unreachable)?;
             let status = response.status();
             let body: Value = response.json().await.context("the hub's answer is not JSON").or_exit(Exit::Failed)?;
-            if status.is_success() { Ok(body) } else { Err(problem(status.as_u16(), &body)) }
+            match status.as_u16() {
+                _ if status.is_success() => Ok(body),
+                401 => Err(Coded::new(Exit::Refused, anyhow!("the hub knows no person `{}`", self.person))),
+                status => Err(problem(status, &body)),
+            }
         })
     }
 }
@@ -80,7 +86,7 @@ impl Client {
 fn problem(status: u16, body: &Value) -> Coded {
     let text = |name| body.get(name).and_then(Value::as_str).unwrap_or_default();
     let exit = match status {
-        401 | 403 => Exit::Refused,
+        403 => Exit::Refused,
         502..=504 => Exit::Unreachable,
         _ => Exit::Failed,
     };

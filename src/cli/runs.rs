@@ -44,6 +44,9 @@ pub fn list(client: &Client, args: &List, json: bool) -> Outcome {
         print_json(&runs);
         return Ok(Exit::Ok);
     }
+    if rows(&runs, "runs").is_empty() {
+        print_line("no runs");
+    }
     for run in rows(&runs, "runs") {
         let outcome = [text(run, "status"), text(run, "result")].join("  ");
         print_line(&format!("{:<20} {:<28} {outcome}", text(run, "run"), text(run, "title")));

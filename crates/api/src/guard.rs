@@ -113,7 +113,7 @@ fn check_host(allowed: &[String], headers: &HeaderMap, uri: &Uri) -> Result<(), 
         return Ok(());
     }
     let shown: String = host.chars().take(80).collect();
-    Err(Problem::denied(format!("`{shown}` is not a name of this house; add it to the hosts in the configuration")))
+    Err(Problem::denied(format!("`{shown}` is not a name of this house; add it to `names` in sinew.toml")))
 }
 
 fn host_of<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {

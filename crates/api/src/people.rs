@@ -99,7 +99,7 @@ pub enum PeopleError {
     NoRandom,
     /// Bound to the world without anybody who could prove who they are.
     #[error(
-        "`{addr}` can be reached from outside, and nobody has a token; bind to 127.0.0.1 or give out a token first"
+        "`{addr}` can be reached from outside, and nobody has a token; bind to 127.0.0.1, or give out a token first with `sinew people token`"
     )]
     Open {
         /// The address.
