@@ -1,39 +1,33 @@
-//! The pictures of the README, made anew by `docs/pictures/make`: a week of work, then the first page and a card.
+//! The pictures of the README, made anew by `docs/pictures/make`: the first page and a card, over the samples.
 //!
-//! Not tests: ignored unless called by name. The week is real work on real processes; only their clocks are set back.
+//! Not a test: ignored unless called by name.
 
 use std::path::{Path, PathBuf};
 
 use super::Stage;
 use super::webdriver::Browser;
-use crate::support::{Launch, Shop, Story, text};
+use crate::support::{Story, story, text};
+use tempfile::TempDir;
 
-/// Where the week's shop and hub keep their files, and where the pictures go.
-fn folder(name: &str) -> PathBuf {
-    std::env::var_os(name).map(PathBuf::from).unwrap_or_else(|| panic!("set {name}; docs/pictures/make does"))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "makes a day of history for the pictures"]
-async fn a_day_passes() {
-    let week = folder("SINEW_WEEK");
-    let samples = std::env::var("SINEW_SAMPLES").expect("the day's samples");
-    let samples: Vec<_> = samples.split_whitespace().collect();
-    let shop = Shop::start(&week).await;
-    let hub = Launch::new(&week, &shop.url).start().await.expect("the hub starts");
-    Story::new(&samples, 1).live(&hub).await.expect("nobody disturbs it");
-    assert!(hub.end().await.success(), "the day ends well");
-}
+/// These wait for a person while the pictures are made.
+const WAIT: [&str; 3] = ["07-two-codes.jpg", "12-above-limit.jpg", "13-above-limit-refused.jpg"];
+/// This comes last, so that the list of runs does not show the waiting alone.
+const LAST: &str = "21-qr-tilt.jpg";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "makes the pictures"]
 async fn the_pictures_are_made() {
-    let (week, shown) = (folder("SINEW_WEEK"), folder("SINEW_SHOWN"));
+    let shown = std::env::var_os("SINEW_SHOWN").map(PathBuf::from).expect("SINEW_SHOWN names the folder for them");
     let browser = Browser::start().await.expect("pictures need a browser");
-    let stage = Stage::at(browser, &week).await;
+    let folder = TempDir::new().expect("a folder");
+    let stage = Stage::at(browser, folder.path()).await;
     stage.sign_in().await;
     stage.browser.prefer("light").await;
-    for file in ["07-two-codes.jpg", "12-above-limit.jpg", "13-above-limit-refused.jpg", "21-qr-tilt.jpg"] {
+    let samples = story::expected();
+    let before = samples.iter().map(|sample| text(sample, "file")).filter(|file| !WAIT.contains(file) && *file != LAST);
+    let before: Vec<_> = before.collect();
+    Story::new(&before, 1).live(&stage.hub).await.expect("nobody disturbs it");
+    for file in WAIT.into_iter().chain([LAST]) {
         stage.feed(file).await;
     }
     picture(&stage, "/", (1280, 940, 1), &shown.join("home.png")).await;

@@ -132,16 +132,7 @@ fn exact(request: &ExactRequest) -> Markup {
 fn why(reasons: &[String]) -> Markup {
     html! {
         @if reasons.is_empty() { p.muted { "The playbook asks a person here, always." } }
-        @else { ul { @for reason in reasons { li { (reasoned(reason)) } } } }
-    }
-}
-
-/// A reason in words; the rule that gave it, where one did, stands behind it.
-fn reasoned(reason: &str) -> Markup {
-    let ruled = reason.split_once(": ").filter(|(rule, _)| rule.contains('-') && !rule.contains(' '));
-    match ruled {
-        Some((rule, words)) => html! { (words::prose(words)) " " code.muted { (rule) } },
-        None => words::prose(reason),
+        @else { ul { @for reason in reasons { li { (words::reasoned(reason)) } } } }
     }
 }
 

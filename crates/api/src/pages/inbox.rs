@@ -53,7 +53,7 @@ pub(crate) fn gate_card(gate: &GateRow, now: Timestamp) -> Markup {
             p.title { (title(gate)) }
             @if let Some(amount) = unsaid_amount(gate) { p.amount { (amount) } }
             @if !gate.what.is_empty() { p { (gate.question) } }
-            @if let Some(why) = gate.why.first() { p.muted { (words::prose(why)) } }
+            @if let Some(why) = gate.why.first() { p.muted { (words::reasoned(why)) } }
             p.meta { (band_chip(gate.confidence_permille)) span.muted { (words::rough(left)) " left" } }
             (time_bar(gate, now))
         }

@@ -149,6 +149,15 @@ pub(crate) fn prose(text: &str) -> Markup {
     }
 }
 
+/// A reason in words; the rule that gave it, where one did, stands behind it.
+pub(crate) fn reasoned(reason: &str) -> Markup {
+    let ruled = reason.split_once(": ").filter(|(rule, _)| rule.contains('-') && !rule.contains(' '));
+    match ruled {
+        Some((rule, words)) => html! { (prose(words)) " " code.muted { (rule) } },
+        None => prose(reason),
+    }
+}
+
 /// `1 return`, `2 returns`.
 pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
