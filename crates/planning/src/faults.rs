@@ -52,10 +52,21 @@ pub(crate) fn stuck(detail: impl Into<String>) -> Fault {
     fault("urn:sinew:error:stuck".to_owned(), 500, "an act could not be undone", Some(detail.into()))
 }
 
+/// Stop was pressed: what it held back must not leave by itself once it is released.
+pub(crate) fn stopped(reason: &str) -> Fault {
+    fault("urn:sinew:error:stopped".to_owned(), 503, "stop is pressed", Some(reason.to_owned()))
+}
+
+/// Says whether an error is that of a stop.
+pub(crate) fn is_stop(fault: &Fault) -> bool {
+    fault.error_type == "urn:sinew:error:stopped"
+}
+
 /// What an outcome other than done means to a playbook; none for done.
 pub(crate) fn of_outcome(outcome: &Outcome) -> Option<Fault> {
     let (kind, status, title, reason) = match outcome {
         Outcome::Done { .. } => return None,
+        Outcome::Refused { by, reason } if by == "stopped" => return Some(stopped(reason)),
         Outcome::Refused { by, reason } => refused(by, reason),
         Outcome::Failed { reason, .. } => ("failed", 503, "it surely was not done", reason),
         Outcome::Unknown { reason } => ("unknown", 504, "nobody knows whether it was done", reason),
@@ -68,7 +79,6 @@ fn refused<'r>(by: &str, reason: &'r String) -> (&'static str, u16, &'static str
         "person" => ("refused-by-person", 403, "a person said no", reason),
         "policy" => ("refused-by-policy", 403, "policy said no", reason),
         "duplicate" => ("refused-as-duplicate", 409, "it was done before, by another run", reason),
-        "stopped" => ("stopped", 503, "stop is pressed", reason),
         "key" => ("key-misused", 422, "its key stands for something else", reason),
         _ => ("refused-by-target", 409, "the target said no", reason),
     }

@@ -223,6 +223,7 @@ fn next_after(asked: &Effect, record: &Record, now: Moment) -> Result<Option<Ste
 fn looked(http: &Http, ask: &ActAsk, outcome: &Outcome) -> Result<Next, Fault> {
     let receipt = match outcome {
         Outcome::Done { receipt, .. } => receipt,
+        Outcome::Refused { by, reason } if by == "stopped" => return Err(faults::stopped(reason)),
         Outcome::Refused { by, reason } if by == "target" => return Err(faults::communication(404, reason.clone())),
         Outcome::Refused { reason, .. } => return Err(faults::communication(403, reason.clone())),
         Outcome::Failed { reason, .. } => return Err(faults::communication(503, reason.clone())),

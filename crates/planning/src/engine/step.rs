@@ -247,9 +247,11 @@ impl Live {
         look(&scope, &active.input)
     }
 
-    /// Tries again, else runs the handler, else goes on with the input.
+    /// Tries again, else runs the handler, else goes on with the input. What stop held back is never tried again by itself:
+    /// releasing a stop restarts nothing.
     fn handle(&mut self, task: &Task, body: BlockId, catch: &Catch, fault: &Fault, now: Moment) -> Result<Next, Fault> {
         if let Some(retry) = &catch.retry
+            && !faults::is_stop(fault)
             && self.retries(task, &catch.name, retry, fault)?
             && let Some(next) = self.again(body, retry, now)
         {

@@ -18,6 +18,8 @@ pub struct Case {
     codes: &'static [&'static str],
     /// Look-ups that fail before the shop answers.
     down: u32,
+    /// Stop is pressed at the first look-up, and released right after it.
+    stopped: bool,
     judgement: Value,
     matches: Value,
     refund: Outcome,
@@ -33,6 +35,7 @@ impl Case {
             verdict: "read",
             codes: &["RMA-100123"],
             down: 0,
+            stopped: false,
             judgement: json!({ "verdict": "accept", "restockable": true, "reason": "in time and unopened" }),
             matches: json!([order("RMA-100123")]),
             refund: done(json!({ "refund": "rf-1" })),
@@ -60,6 +63,7 @@ impl Case {
 
     fn outcome(&mut self, ask: &ActAsk) -> Outcome {
         match ask.wish.capability.as_str() {
+            "http.get" if std::mem::take(&mut self.stopped) => refused("stopped"),
             "http.get" if self.down > 0 => {
                 self.down -= 1;
                 Outcome::Failed { reason: "connection refused".to_owned(), retry_after_ms: None }
@@ -305,6 +309,16 @@ fn a_shop_that_is_down_for_two_minutes_is_ridden_out() {
     let last = world.log.iter().rposition(|e| matches!(e.record, Record::TimerFired(_))).expect("a timer");
     let micros = world.log[last].header.recorded.0 - world.log[first].header.recorded.0;
     assert!(micros >= 120_000_000, "the look-up was tried for {micros} µs after the first pause");
+}
+
+#[test]
+fn what_stop_held_back_is_never_tried_again() {
+    let playbook = playbook(TEXT);
+    let looks = |world: &World| acts(world).iter().filter(|ask| ask.wish.capability.as_str() == "http.get").count();
+    let (world, end) = play(&playbook, with(|c| c.stopped = true));
+    let RunEnd::Faulted { error } = end else { panic!("the run goes on: {end:?}") };
+    assert_eq!((error.error_type.as_str(), looks(&world)), ("urn:sinew:error:stopped", 1));
+    assert!(!world.log.iter().any(|e| matches!(e.record, Record::TimerFired(_))), "it waits for nothing");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sinew_contract::{Outcome, Record, RunEnd};
 use sinew_planning::{Effect, RunStatus};
 
-use crate::world::{World, cancel, concluded, done, error, in_words, output, playbook, silence, with_tasks};
+use crate::world::{World, cancel, concluded, done, error, in_words, output, playbook, refused, silence, with_tasks};
 
 fn run(tasks: &str, input: Value) -> RunEnd {
     let playbook = playbook(&with_tasks(tasks));
@@ -193,6 +193,16 @@ fn a_retry_waits_as_its_backoff_says_and_gives_up_at_its_limit() {
     // Asked a second after each look failed, which is a second after the pause before it.
     let gaps: Vec<i64> = due.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000_000).collect();
     assert_eq!(gaps, [20 + 2, 30 + 2]);
+}
+
+#[test]
+fn a_retry_never_waits_a_stop_out() {
+    let tasks = "  - t:\n      try:\n        - g: { call: http, with: { method: get, endpoint: 'https://h.example/x' } }\n      catch:\n        retry: { delay: { seconds: 10 }, limit: { attempt: { count: 3 } } }\n        do: [ { h: { set: { gave: up } } } ]";
+    let playbook = playbook(&with_tasks(tasks));
+    let mut world = World::new(&playbook);
+    let end = world.run(&playbook, json!({}), &mut |effect: &Effect| vec![concluded(effect, refused("stopped"))]);
+    assert_eq!(output(end), json!({ "gave": "up" }));
+    assert!(!world.asked.iter().any(|effect| matches!(effect, Effect::Timer { .. })), "{:?}", world.asked);
 }
 
 #[test]
