@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -40,9 +41,11 @@ const FLAGS: [&str; 10] = [
 pub struct Browser {
     port: u16,
     session: String,
+    /// The browser's own process.
+    process: Option<i32>,
     http: reqwest::Client,
     _driver: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// An element of the page that is shown; stale after the next page.
@@ -66,20 +69,30 @@ impl Browser {
             .spawn()
             .expect("chromedriver starts");
         let port = tokio::time::timeout(PATIENCE, port(&mut driver)).await.expect("chromedriver is ready in time");
-        let mut browser = Self { port, session: String::new(), http: http(), _driver: driver, _profile: profile };
-        browser.session = browser.new_session().await;
+        let mut browser = Self { port, session: String::new(), process: None, http: http(), _driver: driver, profile };
+        browser.new_session().await;
         Some(browser)
     }
 
     /// Section *New Session*.
-    async fn new_session(&self) -> String {
-        let profile = format!("--user-data-dir={}", self._profile.path().display());
+    async fn new_session(&mut self) {
+        let profile = format!("--user-data-dir={}", self.profile.path().display());
         let flags: Vec<_> = FLAGS.iter().copied().chain([profile.as_str()]).collect();
         let wanted = json!({
             "browserName": "chrome", "goog:chromeOptions": { "args": flags }, "goog:loggingPrefs": { "browser": "ALL" },
         });
         let answer = self.post("/session", &json!({ "capabilities": { "alwaysMatch": wanted } })).await;
-        answer["sessionId"].as_str().expect("a session has an id").to_owned()
+        answer["sessionId"].as_str().expect("a session has an id").clone_into(&mut self.session);
+        self.process = answer["capabilities"]["goog:processID"].as_i64().and_then(|id| i32::try_from(id).ok());
+    }
+
+    /// Ends a browser that is still there although its session was deleted: a busy machine has been seen to leave some.
+    fn end_left_over(&self) -> Option<()> {
+        let id = self.process?;
+        let command = std::fs::read_to_string(format!("/proc/{id}/cmdline")).ok()?;
+        let ours = command.contains(self.profile.path().to_str()?);
+        let process = Pid::from_raw(id).filter(|_| ours)?;
+        kill_process(process, Signal::KILL).ok()
     }
 
     /// Shows a page and waits until it is whole. Section *Navigate To*.
@@ -190,7 +203,15 @@ impl Drop for Browser {
     /// Section *Delete Session*: ends the browser too, which outlives a driver that is merely killed. A drop cannot wait
     /// for a future, so this one command is written by hand.
     fn drop(&mut self) {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return };
+        if let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+            self.delete_session(stream);
+        }
+        self.end_left_over();
+    }
+}
+
+impl Browser {
+    fn delete_session(&self, mut stream: TcpStream) {
         let end = format!(
             "DELETE /session/{} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
             self.session, self.port
