@@ -79,11 +79,12 @@ impl Plan {
 
     /// Lives through it. Without an undisturbed ledger, the one that comes out is compared with itself.
     pub async fn live(&self, undisturbed: Option<&Deeds>) -> Told {
-        let folder = TempDir::new().expect("a folder");
-        let shop = Shop::start(folder.path()).await;
+        let mut evidence = Evidence::new(self);
+        let folder = evidence.folder.path();
+        let shop = Shop::start(folder).await;
         let outage = json!({ "down": true });
         shop.set(if self.outage { &outage } else { &self.weather }).await;
-        let launch = self.always.iter().fold(Launch::new(folder.path(), &shop.url), |l, f| l.with("--fault").with(f));
+        let launch = self.always.iter().fold(Launch::new(folder, &shop.url), |l, f| l.with("--fault").with(f));
         let mut story = Story::new(&self.files, self.crowd);
         let begun = Instant::now();
         let mut told = Told::default();
@@ -120,8 +121,9 @@ impl Plan {
         let mut should = undisturbed.cloned().unwrap_or_else(|| deeds(&told.ledger));
         should.retain(|rma, _| story.scans.iter().any(|scan| scan.rma.as_ref() == Some(rma)));
         told.wrong.extend(judge(&told.ledger, &should));
+        // A mutant is to go wrong.
         if !told.wrong.is_empty() && self.always.is_empty() {
-            keep(folder, self, &told);
+            evidence.keep();
         }
         told
     }
@@ -184,8 +186,27 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
-/// Keeps the data of a history that went wrong, so that it can be looked into.
-fn keep(folder: TempDir, plan: &Plan, told: &Told) {
-    let path = folder.keep();
-    println!("WRONG, kept in {}: {plan:?}\n{:#?}", path.display(), told.wrong);
+/// The folder of a history; kept, and told with its plan, when the history goes wrong or breaks off.
+struct Evidence<'a> {
+    plan: &'a Plan,
+    folder: TempDir,
+}
+
+impl<'a> Evidence<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Self { plan, folder: TempDir::new().expect("a folder") }
+    }
+
+    fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
+        println!("kept in {}: {:?}", self.folder.path().display(), self.plan);
+    }
+}
+
+impl Drop for Evidence<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep();
+        }
+    }
 }
