@@ -20,7 +20,7 @@ fn the_devices_of_the_returns_deployment_open() {
     }
     opened.sort();
     assert_eq!(opened, [("dock-1".to_owned(), true), ("shop".to_owned(), false)]);
-    assert!(folder.path().join("inbox/done").is_dir());
+    assert!(!folder.path().join("inbox/done").is_dir());
 }
 
 #[test]
