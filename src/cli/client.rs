@@ -60,6 +60,11 @@ impl Client {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body).timeout(STOP_MAX))
     }
 
+    /// Asks whether the hub answers at all, without much patience.
+    pub fn ping(&self) -> Result<(), Coded> {
+        self.send(self.http.get(format!("{}/v1/health", self.base)).timeout(STOP_MAX)).map(drop)
+    }
+
     /// Where the hub is.
     pub fn base(&self) -> &str {
         &self.base

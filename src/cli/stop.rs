@@ -59,8 +59,13 @@ fn online(data: &Path, args: &Args, engaged: bool) -> Result<Value, Coded> {
         _ => ("all", None),
     };
     let body = json!({ "scope": scope, "name": name, "reason": args.reason });
-    let path = if engaged { "/v1/stop" } else { "/v1/resume" };
-    Client::local(data)?.post_at_once(path, &body)
+    let client = Client::local(data)?;
+    if engaged {
+        return client.post_at_once("/v1/stop", &body);
+    }
+    // A hub that hangs would do later what it was asked now, long after whoever asked has given up.
+    client.ping()?;
+    client.post("/v1/resume", &body)
 }
 
 /// The hub is not there or does not answer: the stop file is the other way.

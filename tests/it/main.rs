@@ -1,7 +1,10 @@
 //! The house as a whole: its plan, and what it does as real processes beside a real shop.
 
+mod bad_input;
+mod cli;
 #[cfg(feature = "faults")]
 mod crash;
 mod house;
 mod pages;
+mod stage;
 mod support;
