@@ -45,6 +45,9 @@ const STOP_EVERY: Duration = Duration::from_millis(250);
 /// How long a watched folder that cannot be read is left alone.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
+/// How often a running hub verifies its own log: it reads the whole of it, so not more often than a person looks.
+const AUDIT_EVERY: Duration = Duration::from_secs(3_600);
+
 /// How a hub can be reached, once it is ready.
 #[derive(Clone, Debug)]
 pub struct Started {
@@ -212,7 +215,7 @@ impl Hub {
             ..sinew_api::Settings::default()
         };
         tasks.spawn(serve(listener, Arc::clone(&inside), people, settings, of(&stopping)));
-        tasks.spawn(audit_now(Arc::clone(&inside)));
+        tasks.spawn(keep_auditing(Arc::clone(&inside), of(&stopping)));
         tasks.spawn(watch_stop(Arc::clone(&inside), of(&stopping)));
         for folder in folders {
             tasks.spawn(listen(folder, Arc::clone(&inside), of(&stopping)));
@@ -443,9 +446,17 @@ async fn watch_stop(inside: Arc<Inside>, mut stopping: watch::Receiver<bool>) ->
     }
 }
 
-/// Verifies the log once after the start, for the audit page.
-async fn audit_now(inside: Arc<Inside>) -> Result<()> {
-    tokio::task::spawn_blocking(move || inside.verify_now()).await.context("the audit crashed")
+/// Verifies the log after the start and every hour from then on, for the audit page.
+async fn keep_auditing(inside: Arc<Inside>, mut stopping: watch::Receiver<bool>) -> Result<()> {
+    loop {
+        let of_thread = Arc::clone(&inside);
+        tokio::task::spawn_blocking(move || of_thread.verify_now()).await.context("the audit crashed")?;
+        let next = inside.clock.now().wall.after(AUDIT_EVERY);
+        tokio::select! {
+            () = inside.clock.sleep_until(next) => {}
+            () = told(&mut stopping) => return Ok(()),
+        }
+    }
 }
 
 fn audit(root: &Path, log: LogId) -> AuditView {

@@ -170,7 +170,12 @@ impl Inside {
             touches_per_return: measure(
                 health.touches_per_run_permille.map(|t| f64::from(t) / 1_000.0),
                 targets.touches_per_return,
-                Vec::new(),
+                health
+                    .trend
+                    .iter()
+                    .filter_map(|t| t.touches_per_run_permille)
+                    .map(|t| f64::from(t) / 1_000.0)
+                    .collect(),
             ),
             runs: health.runs,
             actions: health.acts,

@@ -63,7 +63,7 @@ pub struct Health {
     pub person_touches: u64,
     /// Touches per ended run, per mille, rounded; none where none has ended.
     pub touches_per_run_permille: Option<u32>,
-    /// The window cut into equal parts, oldest first.
+    /// The window, from its first run on, cut into equal parts, oldest first.
     pub trend: Vec<TrendPoint>,
 }
 
@@ -80,6 +80,8 @@ pub struct TrendPoint {
     pub cost_per_action_micros: Option<i64>,
     /// See `Health::failure_permille`.
     pub failure_permille: Option<u32>,
+    /// See `Health::touches_per_run_permille`.
+    pub touches_per_run_permille: Option<u32>,
 }
 
 /// Makes the numbers of a window from one sample per run that began in it.
@@ -152,13 +154,16 @@ fn percentiles(mut values: Vec<i64>) -> Option<Percentiles> {
 
 fn trend(samples: &[Sample], query: &HealthQuery) -> Vec<TrendPoint> {
     let points = query.points.min(POINTS_MAX);
-    let span = i128::from(query.until.0) - i128::from(query.since.0);
+    // A young house would have all its runs in one slice of the week: the line begins with the first of them.
+    let first = samples.iter().map(|sample| sample.started_us).min().unwrap_or(query.since.0);
+    let since = first.max(query.since.0);
+    let span = i128::from(query.until.0) - i128::from(since);
     if points == 0 || span <= 0 {
         return Vec::new();
     }
     let edge = |n: usize| {
         let offset = span * n as i128 / points as i128;
-        i64::try_from(i128::from(query.since.0) + offset).unwrap_or(i64::MAX)
+        i64::try_from(i128::from(since) + offset).unwrap_or(i64::MAX)
     };
     (0..points).map(|n| point(samples, edge(n), edge(n + 1))).collect()
 }
@@ -172,6 +177,7 @@ fn point(samples: &[Sample], from: i64, to: i64) -> TrendPoint {
         verdict: percentiles(within().filter_map(|sample| sample.verdict_us).collect()),
         cost_per_action_micros: sum.cost_per_action(),
         failure_permille: sum.failure(),
+        touches_per_run_permille: permille(sum.touches, sum.ended),
     }
 }
 
@@ -201,6 +207,13 @@ mod tests {
         assert_eq!((health.failure_permille, health.cost_per_action_micros, health.verdict), (None, None, None));
         assert_eq!(health.touches_per_run_permille, None);
         assert_eq!(health.trend.len(), 2);
+    }
+
+    #[test]
+    fn the_trend_of_a_young_house_begins_with_its_first_run() {
+        let samples = [80, 85, 95].map(|started_us| Sample { started_us, ..Sample::default() });
+        let trend: Vec<_> = of(&samples, &window(2)).trend.iter().map(|p| (p.from.0, p.runs)).collect();
+        assert_eq!(trend, [(80, 2), (90, 1)]);
     }
 
     #[test]
