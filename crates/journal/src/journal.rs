@@ -14,9 +14,9 @@ use sinew_contract::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::data_dir::DataDir;
+use crate::errands::{Errands, Workshop};
 use crate::error::{OpenError, kind_of_io};
 use crate::followers::Followers;
-use crate::helper::{Helper, Workshop};
 use crate::keyring::Keyring;
 use crate::log::Log;
 use crate::options::Options;
@@ -45,7 +45,7 @@ pub(crate) struct Opened {
     pub report: OpenReport,
 }
 
-/// Opens the core; `threaded` says whether the helper gets a thread of its own.
+/// Opens the core; `threaded` says whether errands get a thread of their own.
 pub(crate) fn open_core(
     dir: &DataDir,
     options: &Options,
@@ -64,13 +64,13 @@ pub(crate) fn open_core(
         identity: found.chain,
         closed: AtomicBool::new(false),
     });
-    let helper = if threaded { Helper::start(workshop) } else { Ok(Helper::inline(workshop)) };
+    let errands = if threaded { Errands::start(workshop) } else { Ok(Errands::inline(workshop)) };
     let log = Log {
         clock,
         keyring,
         options: options.clone(),
         shared,
-        helper: helper.map_err(OpenError::io("start the helper thread for", dir.path()))?,
+        errands: errands.map_err(OpenError::io("start the errands thread for", dir.path()))?,
         active: found.active,
         chain: found.chain,
         window: found.window,

@@ -14,7 +14,7 @@
 //! | `keyring`, `seal` | keys, and payloads that can be erased without breaking the chain |
 //! | `checkpoint`, `followers` | signed: so far the log had come; and so far each follower |
 //! | `blobs` | [`FileBlobs`]: large things by their digest |
-//! | `helper` | what need not hold up the writer |
+//! | `errands` | what need not hold up the writer |
 //!
 //! ```text
 //! append -> prepare -> queue -> writer: check, number, chain, seal -> write -> sync -> publish -> answer
@@ -26,13 +26,14 @@ mod blobs;
 mod checkpoint;
 mod data_dir;
 mod disk;
+mod errands;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod followers;
 mod frame;
 mod header;
-mod helper;
+
 mod journal;
 mod keyring;
 mod log;

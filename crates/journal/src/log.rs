@@ -15,10 +15,10 @@ use sinew_contract::{
 };
 
 use crate::disk::DiskFile;
+use crate::errands::{Errands, Job};
 use crate::error::kind_of_io;
 #[cfg(feature = "faults")]
 use crate::faults;
-use crate::helper::{Helper, Job};
 use crate::keyring::Keyring;
 use crate::options::Options;
 use crate::prepare::{Batch, Ready};
@@ -57,7 +57,7 @@ pub(crate) struct Log {
     pub keyring: Arc<Keyring>,
     pub options: Options,
     pub shared: Arc<Shared>,
-    pub helper: Helper,
+    pub errands: Errands,
     pub active: Active,
     /// How far the log has come, with what is staged.
     pub chain: Chain,
@@ -170,7 +170,7 @@ impl Log {
             return Ok(());
         }
         // First the room, then the seal: on a full disk the old segment stays open.
-        let spare = self.helper.workshop.take_spare();
+        let spare = self.errands.workshop.take_spare();
         let spare = spare.map_err(|error| full_or_fatal("make the next segment", error))?;
         self.roll(spare).map_err(Trouble::Fatal)
     }
@@ -181,10 +181,10 @@ impl Log {
         self.flush()?;
         let Chain { log, epoch, head, hash } = self.chain;
         let opening = Opening { log, epoch, first: head.next(), previous: hash };
-        let path = self.helper.workshop.open_segment(spare.as_ref(), &opening)?;
+        let path = self.errands.workshop.open_segment(spare.as_ref(), &opening)?;
         self.active = Active::fresh(spare, path, opening.first, self.options.segment_bytes());
         self.shared.add_segment(Arc::clone(&self.active.segment));
-        self.helper.ask(Job::Checkpoint(self.durable));
+        self.errands.ask(Job::Checkpoint(self.durable));
         self.checked = self.durable.head;
         Ok(())
     }
@@ -301,21 +301,21 @@ impl Log {
     fn ask_for_help(&mut self) {
         if self.durable.head.0 >= self.checked.0 + self.options.checkpoint_every {
             self.checked = self.durable.head;
-            self.helper.ask(Job::Checkpoint(self.durable));
+            self.errands.ask(Job::Checkpoint(self.durable));
         }
         let half = self.active.size / 2;
         if self.active.offset >= half && !std::mem::replace(&mut self.active.spare_asked, true) {
-            self.helper.ask(Job::Spare);
+            self.errands.ask(Job::Spare);
         }
     }
 
     /// Ends the log: everything is on disk already; the checkpoint tells where it ends.
     pub fn close(&mut self) {
-        self.helper.finish();
+        self.errands.finish();
         if self.shared.broken().is_some() {
             return;
         }
-        if let Err(error) = self.helper.workshop.write_checkpoint(&self.durable) {
+        if let Err(error) = self.errands.workshop.write_checkpoint(&self.durable) {
             tracing::warn!(%error, "the last checkpoint cannot be written");
         }
     }

@@ -1,6 +1,6 @@
 //! What need not hold up the writer: the next segment made in advance, the checkpoint signed and written.
 //!
-//! Does not append. Queue `journal.helper`, bounded; when it is full a job is dropped, since a later one does the same.
+//! Does not append. Queue `journal.errands`, bounded; when it is full a job is dropped, since a later one does the same.
 
 use std::io;
 use std::path::PathBuf;
@@ -123,13 +123,13 @@ impl Workshop {
 }
 
 /// Hands jobs to a thread of its own, or does them at once where a simulation must stay in step.
-pub(crate) struct Helper {
+pub(crate) struct Errands {
     pub workshop: Arc<Workshop>,
     queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Helper {
+impl Errands {
     /// Does every job at once.
     pub fn inline(workshop: Workshop) -> Self {
         Self { workshop: Arc::new(workshop), queue: None, thread: None }
@@ -141,7 +141,7 @@ impl Helper {
         let (queue, jobs): (_, Receiver<Job>) = sync_channel(QUEUE_MAX);
         let shared = Arc::clone(&workshop);
         let run = move || jobs.iter().for_each(|job| shared.run(&job));
-        let thread = std::thread::Builder::new().name("journal-helper".into()).spawn(run)?;
+        let thread = std::thread::Builder::new().name("journal-errands".into()).spawn(run)?;
         Ok(Self { workshop, queue: Some(queue), thread: Some(thread) })
     }
 
@@ -158,12 +158,12 @@ impl Helper {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the journal's helper thread panicked");
+            tracing::error!("the thread that runs the journal's errands panicked");
         }
     }
 }
 
-impl Drop for Helper {
+impl Drop for Errands {
     fn drop(&mut self) {
         self.finish();
     }
