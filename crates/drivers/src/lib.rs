@@ -1,7 +1,7 @@
 //! One protocol, one file, one device: senses and acts over one connection.
 //!
 //! Knows the wire and nothing behind it: no policy, no journal, no playbook. The roof opens each file of `devices/` with
-//! [`open`] and hands the devices to perception (which listens and reads) and to actuation (which alone writes).
+//! [`open()`] and hands the devices to perception (which listens and reads) and to actuation (which alone writes).
 //!
 //! | module | what for |
 //! |---|---|

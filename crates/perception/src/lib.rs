@@ -7,7 +7,7 @@
 //! bytes -> picture -> barcode (lines, matrix: two passes each) -> evidence -> scan -> contract::Event
 //! ```
 //!
-//! Read in this order: [`picture`] (bytes to luma, with limits), [`format`] (which symbologies, which check digits),
+//! Read in this order: [`picture`] (bytes to luma, with limits), [`mod@format`] (which symbologies, which check digits),
 //! [`barcode`] (what is seen, by which pass), [`scan`] (what is believed of it, and the event).
 
 pub mod barcode;
