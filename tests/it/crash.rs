@@ -140,7 +140,7 @@ async fn abort_everywhere(weather: &[Value]) {
 }
 
 /// For each boundary a history whose first hub dies there, and whose second dies at any other, if it gets so far. At the
-/// first passing of each; at the first dozen, where the full counts are wanted.
+/// first passing of each; at the first three, where the full counts are wanted.
 fn plans_of_aborts(undisturbed: &Told, weather: &[Value], chance: &mut StdRng) -> Vec<Plan> {
     let all = boundaries::passed(&undisturbed.kinds, 1);
     let mut plan = |boundary: &str, nth: usize, outage: bool| {
@@ -149,7 +149,7 @@ fn plans_of_aborts(undisturbed: &Told, weather: &[Value], chance: &mut StdRng) -
         let weather = weather[chance.random_range(0..weather.len())].clone();
         Plan { files: some(chance), crowd: 1, deaths, weather, outage, always: Vec::new() }
     };
-    let rounds = 1..=if deep() { 12 } else { 1 };
+    let rounds = 1..=if deep() { 3 } else { 1 };
     let timers: Vec<_> = boundaries::of_timers().iter().map(|boundary| plan(boundary, 1, true)).collect();
     let quiet = rounds.flat_map(|nth| boundaries::passed(&undisturbed.kinds, nth).into_iter().map(move |b| (b, nth)));
     timers.into_iter().chain(quiet.map(|(boundary, nth)| plan(&boundary, nth, false))).collect()
