@@ -4,9 +4,11 @@
 
 mod answer;
 mod audit;
+mod bench;
 mod client;
 mod demo;
 mod doctor;
+mod eval;
 mod inbox;
 mod people;
 mod playbook;
@@ -80,6 +82,12 @@ enum Command {
     Doctor(doctor::Args),
     /// Ask memory in SQL, read-only.
     Sql(sql::Args),
+    /// Judge a part against labelled data.
+    #[command(subcommand)]
+    Eval(eval::Command),
+    /// Measure a part, beside a floor in the same round.
+    #[command(subcommand)]
+    Bench(bench::Command),
 }
 
 /// How a command ends. The numbers are documented and do not change.
@@ -189,6 +197,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Playbook(args) => playbook::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, &data, json),
         Command::Sql(args) => sql::run(&data, &args, json),
+        Command::Eval(args) => eval::run(args, json),
+        Command::Bench(args) => bench::run(args, json),
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `Blobs` | keep these bytes, give them back unaltered | journal | perception, api |
 //! | `Recall` | what do we know that bears on this | memory | planning |
 //! | `Model` | answer this question, checked | reasoning | planning |
+//! | `Embed` | texts as vectors | reasoning | memory, reasoning |
 //! | `Policy` | run, ask or refuse | policy | planning |
 //! | `Actuator` | prepare, carry out, settle, halt | actuation | planning, api |
 
@@ -156,6 +157,31 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// `Missing` where no rung can answer; `Invalid` where the question is wrong (unknown table, bad schema).
     async fn answer(&self, ask: &Ask) -> Result<Proposal, Failure>;
+}
+
+/// A text as a point: near texts mean alike.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Vector {
+    /// Every coordinate.
+    Dense(Vec<f32>),
+    /// The coordinates that are not zero, by index, ascending.
+    Sparse(Vec<(u32, f32)>),
+}
+
+/// Texts as vectors of unit length (L2). The same text and id give the same vector, for ever.
+#[async_trait]
+pub trait Embed: Send + Sync {
+    /// Names model and version, as in `hash-1` or `minilm-l6-v2`. Vectors of different ids are never compared.
+    fn id(&self) -> &str;
+
+    /// How many coordinates a vector has.
+    fn dimensions(&self) -> usize;
+
+    /// One vector per text, in order.
+    ///
+    /// # Errors
+    /// `Busy` or `Late` where a provider could not be reached; `Missing` where no model is there.
+    async fn embed(&self, texts: &[String]) -> Result<Vec<Vector>, Failure>;
 }
 
 /// May this principal do this to that, now. Pure, quick, never errs: an error inside is a `Refuse` with its reason.
