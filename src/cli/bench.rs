@@ -9,6 +9,6 @@ use super::Outcome;
 pub enum Command {}
 
 /// Measures.
-pub fn run(command: Command, _json: bool) -> Outcome {
-    match command {}
+pub fn run(command: &Command, _json: bool) -> Outcome {
+    match *command {}
 }
