@@ -98,11 +98,11 @@ fn files() -> Vec<PathBuf> {
         for entry in fs::read_dir(&folder).expect("the folder is there") {
             let path = entry.expect("readable").path();
             let name = path.file_name().and_then(|name| name.to_str()).expect("names are UTF-8").to_owned();
-            match path.is_dir() {
-                true if SKIPPED.contains(&name.as_str()) => {}
-                true => waiting.push(path),
-                false => found.push(path),
+            // In a linked worktree `.git` is a file.
+            if SKIPPED.contains(&name.as_str()) {
+                continue;
             }
+            if path.is_dir() { waiting.push(path) } else { found.push(path) }
         }
     }
     found.sort();
