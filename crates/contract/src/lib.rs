@@ -16,6 +16,7 @@ mod label;
 pub mod ports;
 mod proposal;
 mod record;
+mod sample;
 mod time;
 
 pub use capability::*;
@@ -30,4 +31,5 @@ pub use label::*;
 pub use ports::*;
 pub use proposal::*;
 pub use record::*;
+pub use sample::*;
 pub use time::*;

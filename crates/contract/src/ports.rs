@@ -9,6 +9,7 @@
 //! | `Device` | check, read, write, listen, make safe | drivers | perception, actuation |
 //! | `Journal` | append a batch, read, follow, tail, checkpoint | journal | all that remember or tell |
 //! | `Blobs` | keep these bytes, give them back unaltered | journal | perception, api |
+//! | `Samples` | keep these numbers, give their course back | memory | drivers, perception (through the roof) |
 //! | `Recall` | what do we know that bears on this | memory | planning |
 //! | `Model` | answer this question, checked | reasoning | planning |
 //! | `Embed` | texts as vectors | reasoning | memory, reasoning |
@@ -120,6 +121,24 @@ pub trait Device: Send + Sync {
     /// # Errors
     /// `Missing` for a device that never speaks by itself.
     async fn listen(&self) -> Result<Reading, Failure>;
+}
+
+/// Numbers over time. Bounded, may drop what is too old; never the truth.
+#[async_trait]
+pub trait Samples: Send + Sync {
+    /// Takes a batch; returns when it is committed. The same series and moment twice is once: the later word stands.
+    ///
+    /// A power cut may lose the last second. A partly bad batch is taken as far as it is good, and counted.
+    ///
+    /// # Errors
+    /// `Busy` where the queue is full: drop or try again; `Broken` where the store fails.
+    async fn record(&self, scope: &Scope, batch: Vec<Sample>) -> Result<Taken, Failure>;
+
+    /// The course of one series, in order of time; empty buckets are left out.
+    ///
+    /// # Errors
+    /// `Missing` for a series that does not exist in this scope; `Broken` where the store fails.
+    async fn range(&self, query: SampleRange) -> Result<Vec<Bucket>, Failure>;
 }
 
 /// A question to memory.
