@@ -43,6 +43,8 @@ fn summary(record: &Record) -> String {
         Record::CancelAsked(asked) => format!("asked to end: {}", asked.reason),
         Record::RunEnded(ended) => end(&ended.end).to_owned(),
         Record::Stop(stop) => (if stop.engaged { "stop pressed" } else { "stop released" }).to_owned(),
+        Record::ModelCalled(call) => format!("{} was asked: {}", call.route, call.ended),
+        Record::BudgetReserved(budget) => format!("set aside for {} calls to models", budget.calls),
         Record::Erased => "erased".to_owned(),
     }
 }

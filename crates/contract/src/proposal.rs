@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Cost, Digest, EffectId, Label};
+use crate::{AskMore, Cost, Digest, EffectId, Label};
 
 /// A question with everything that it may be answered from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct Ask {
     /// A template (`templates/<name>`) for the template rung.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// What concerns models alone.
+    #[serde(default)]
+    pub more: AskMore,
     /// The label of all inputs together.
     pub label: Label,
 }
@@ -39,7 +42,7 @@ pub struct Proposal {
     pub because: Vec<String>,
     /// Digest of the canonical question, the cache and replay key.
     pub asked: Digest,
-    /// What it cost.
+    /// What the call that answered cost. Calls before it stand in the log by themselves, as `ModelCalled`.
     pub cost: Cost,
     /// The label of the answer: never above the label of what went in.
     pub label: Label,

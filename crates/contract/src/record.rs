@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Answer, CapabilityName, Command, Cost, Decision, Digest, EffectId, Event, Gate, GateId, Outcome, PlaybookName,
-    PrincipalId, Proposal, Request, RunId, Seq, Timestamp,
+    Answer, BudgetReserved, CapabilityName, Command, Cost, Decision, Digest, EffectId, Event, Gate, GateId,
+    ModelCalled, Outcome, PlaybookName, PrincipalId, Proposal, Request, RunId, Seq, Timestamp,
 };
 
 /// A fact.
@@ -54,6 +54,10 @@ pub enum Record {
     RunEnded(RunEnded),
     /// Stop was pressed or released.
     Stop(Stop),
+    /// A model was called.
+    ModelCalled(ModelCalled),
+    /// Something was set aside for calls to models.
+    BudgetReserved(BudgetReserved),
     /// The payload was sealed for a subject whose key has been erased. Never written, only read.
     Erased,
 }
@@ -80,6 +84,8 @@ impl Record {
             Self::CancelAsked(_) => 15,
             Self::RunEnded(_) => 16,
             Self::Stop(_) => 17,
+            Self::ModelCalled(_) => 40,
+            Self::BudgetReserved(_) => 41,
         }
     }
 
@@ -104,6 +110,8 @@ impl Record {
             15 => "cancel-asked",
             16 => "run-ended",
             17 => "stop",
+            40 => "model-called",
+            41 => "budget-reserved",
             _ => "unknown",
         }
     }
@@ -126,6 +134,7 @@ impl Record {
             Self::Concluded(r) => Some(r.effect),
             Self::TimerSet(r) => Some(r.effect),
             Self::TimerFired(r) => Some(r.effect),
+            Self::ModelCalled(r) => Some(r.effect),
             _ => None,
         }
     }

@@ -83,6 +83,7 @@ fn changes(entry: &Entry) -> Vec<Change<'_>> {
             Ok(proposal) => costs(proposed.effect, &proposal.rung, proposal.cost).into_iter().collect(),
             Err(_) => Vec::new(),
         },
+        Record::ModelCalled(call) if !call.answered => costs(call.effect, &call.route, call.cost).into_iter().collect(),
         Record::Remembered(remembered) => vec![Change::Remembered(remembered)],
         Record::Decided(decided) => on_decided(decided),
         Record::GateOpened(opened) => vec![Change::GateOpened(opened), Change::Verdict],
@@ -92,9 +93,13 @@ fn changes(entry: &Entry) -> Vec<Change<'_>> {
         Record::CancelAsked(_) => touch(entry, "cancel").into_iter().collect(),
         Record::Stop(stop) => touch(entry, if stop.engaged { "stop" } else { "resume" }).into_iter().collect(),
         Record::RunEnded(ended) => vec![Change::Verdict, Change::RunEnded(&ended.end)],
-        Record::Booted(_) | Record::Recalled(_) | Record::TimerSet(_) | Record::TimerFired(_) | Record::Erased => {
-            Vec::new()
-        }
+        Record::Booted(_)
+        | Record::Recalled(_)
+        | Record::TimerSet(_)
+        | Record::TimerFired(_)
+        | Record::ModelCalled(_)
+        | Record::BudgetReserved(_)
+        | Record::Erased => Vec::new(),
     }
 }
 

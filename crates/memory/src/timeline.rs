@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 use sinew_contract::{
-    Answer, Concluded, Cost, Decided, EffectId, Entry, Event, GateAnswered, GateOpened, Intended, Outcome, Proposed,
-    Recalled, Record, RunEnd, RunStarted, Stepped, Verdict,
+    Answer, Concluded, Cost, Decided, EffectId, Entry, Event, GateAnswered, GateOpened, Intended, ModelCalled, Outcome,
+    Proposed, Recalled, Record, RunEnd, RunStarted, Stepped, Verdict,
 };
 
 use crate::views::Phase;
@@ -30,6 +30,7 @@ fn cost(record: &Record) -> Cost {
     match record {
         Record::Proposed(Proposed { answer: Ok(proposal), .. }) => proposal.cost,
         Record::Concluded(concluded) => concluded.cost,
+        Record::ModelCalled(call) if !call.answered => call.cost,
         _ => Cost::default(),
     }
 }
@@ -62,8 +63,17 @@ fn words(record: &Record) -> Option<Words> {
         }
         Record::RunEnded(ended) => said_run_end(&ended.end),
         Record::Erased => (Phase::Run, "erased".to_owned(), Value::Null),
-        Record::Booted(_) | Record::Stop(_) => return None,
+        Record::ModelCalled(call) => said_call(call),
+        Record::Booted(_) | Record::Stop(_) | Record::BudgetReserved(_) => return None,
     })
+}
+
+fn said_call(call: &ModelCalled) -> Words {
+    let detail = json!({
+        "attempt": call.attempt, "tokens_in": call.tokens_in, "tokens_cached": call.tokens_cached,
+        "tokens_out": call.tokens_out, "estimated": call.estimated, "took_us": call.took_us,
+    });
+    (Phase::Think, format!("{} was asked: {}", call.route, call.ended), detail)
 }
 
 fn said_event(event: &Event) -> Words {

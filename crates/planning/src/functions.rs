@@ -89,7 +89,7 @@ fn infer() -> (Value, Value) {
         "role": { "enum": ["judge", "writer", "extract", "plan", "embed", "transcribe", "see"] },
         "id": { "type": "string" } } });
     let budget = json!({ "type": "object", "additionalProperties": false, "properties": {
-        "tokens": { "type": "integer", "minimum": 1 }, "money": { "type": "integer" }, "duration": { "type": "string" } } });
+        "calls": { "type": "integer", "minimum": 1 }, "tokens": { "type": "integer", "minimum": 1 }, "money": { "type": "integer" }, "duration": { "type": "string" } } });
     let properties = json!({
         "instruction": { "type": "string", "minLength": 1 },
         "schema": { "type": "object" },
@@ -99,6 +99,8 @@ fn infer() -> (Value, Value) {
         "rules": { "type": "string" },
         "template": { "type": "string" },
         "onInvalid": { "enum": ["fault"] },
+        "checks": { "type": "object" },
+        "critical": { "type": "boolean" },
     });
     (json!(["instruction", "schema"]), properties)
 }

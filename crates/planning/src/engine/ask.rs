@@ -8,7 +8,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use sinew_contract::{
-    Approvers, Ask, CapabilityName, EffectId, Fault, GateId, Label, PrincipalId, Remembered, Trust, Wish,
+    Approvers, Ask, AskLimits, AskMore, CapabilityName, EffectId, Fault, GateId, Label, PrincipalId, Remembered, Trust,
+    Wish,
 };
 use sinew_expr::{SchemaFinding, fill_uri};
 
@@ -74,6 +75,7 @@ impl Live {
             schema: member("schema"),
             rules: maybe(value, "rules"),
             template: maybe(value, "template"),
+            more: more(value),
             label: Label::clone(&with.label),
         };
         self.ask(effect, Effect::Infer(Box::new(ask)), now)
@@ -188,6 +190,21 @@ fn not_fit(function: Function, findings: &[SchemaFinding]) -> Fault {
 
 fn text(value: &Value, name: &str) -> String {
     maybe(value, name).unwrap_or_default()
+}
+
+/// What a question says to models alone.
+fn more(value: &Value) -> AskMore {
+    let budget = |name: &str| value.pointer(&format!("/budget/{name}"));
+    let duration = budget("duration").and_then(|text| read_duration(text).ok());
+    let limits = AskLimits {
+        calls: budget("calls").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()),
+        tokens: budget("tokens").and_then(Value::as_u64),
+        micros: budget("money").and_then(Value::as_i64),
+        duration_ms: duration.and_then(|d| u64::try_from(d.as_millis()).ok()),
+    };
+    let model = value.pointer("/model/id").and_then(Value::as_str).map(str::to_owned);
+    let checks = value.get("checks").cloned().unwrap_or(Value::Null);
+    AskMore { model, limits, checks, critical: value.get("critical").and_then(Value::as_bool).unwrap_or(false) }
 }
 
 fn maybe(value: &Value, name: &str) -> Option<String> {

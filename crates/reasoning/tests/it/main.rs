@@ -18,6 +18,7 @@ fn ask(inputs: Value) -> Ask {
         schema: json!({}),
         rules: None,
         template: None,
+        more: sinew_contract::AskMore::default(),
         label: Label::new("shop", Trust::Verified),
     }
 }
