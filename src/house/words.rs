@@ -45,6 +45,12 @@ fn summary(record: &Record) -> String {
         Record::Stop(stop) => (if stop.engaged { "stop pressed" } else { "stop released" }).to_owned(),
         Record::ModelCalled(call) => format!("{} was asked: {}", call.route, call.ended),
         Record::BudgetReserved(budget) => format!("set aside for {} calls to models", budget.calls),
+        Record::Granted(grant) => format!("reflex {}: {}", grant.rule, verdict(grant.decision.verdict)),
+        Record::Reflexed(slice) => format!("reflex {} fired {} times, {} late", slice.rule, slice.count, slice.late),
+        Record::Dropped(dropped) => format!("dropped {} of {}", dropped.count, dropped.queue),
+        Record::Muted(muted) => {
+            format!("device {} {}", muted.device, if muted.muted { "muted" } else { "is heard again" })
+        }
         Record::Erased => "erased".to_owned(),
     }
 }

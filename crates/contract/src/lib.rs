@@ -17,6 +17,7 @@ mod model;
 pub mod ports;
 mod proposal;
 mod record;
+mod reflex;
 mod sample;
 mod time;
 
@@ -33,5 +34,6 @@ pub use model::*;
 pub use ports::*;
 pub use proposal::*;
 pub use record::*;
+pub use reflex::*;
 pub use sample::*;
 pub use time::*;

@@ -9,6 +9,7 @@
 //! | `Device` | check, read, write, listen, make safe | drivers | perception, actuation |
 //! | `Journal` | append a batch, read, follow, tail, checkpoint | journal | all that remember or tell |
 //! | `Blobs` | keep these bytes, give them back unaltered | journal | perception, api |
+//! | `Reflexive`, `Reflex` (in `reflex`) | answer this message at once | drivers, actuation | the roof, drivers |
 //! | `Samples` | keep these numbers, give their course back | memory | drivers, perception (through the roof) |
 //! | `Recall` | what do we know that bears on this | memory | planning |
 //! | `Model` | answer this question, checked | reasoning | planning |

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Answer, BudgetReserved, CapabilityName, Command, Cost, Decision, Digest, EffectId, Event, Gate, GateId,
-    ModelCalled, Outcome, PlaybookName, PrincipalId, Proposal, Request, RunId, Seq, Timestamp,
+    Answer, BudgetReserved, CapabilityName, Command, Cost, Decision, Digest, Dropped, EffectId, Event, Gate, GateId,
+    Granted, ModelCalled, Muted, Outcome, PlaybookName, PrincipalId, Proposal, Reflexed, Request, RunId, Seq,
+    Timestamp,
 };
 
 /// A fact.
@@ -58,6 +59,14 @@ pub enum Record {
     ModelCalled(ModelCalled),
     /// Something was set aside for calls to models.
     BudgetReserved(BudgetReserved),
+    /// Policy answered a reflex rule.
+    Granted(Granted),
+    /// What a reflex rule did.
+    Reflexed(Reflexed),
+    /// Something was dropped, and counted.
+    Dropped(Dropped),
+    /// A device is not listened to, or is again.
+    Muted(Muted),
     /// The payload was sealed for a subject whose key has been erased. Never written, only read.
     Erased,
 }
@@ -86,6 +95,10 @@ impl Record {
             Self::Stop(_) => 17,
             Self::ModelCalled(_) => 40,
             Self::BudgetReserved(_) => 41,
+            Self::Granted(_) => 60,
+            Self::Reflexed(_) => 61,
+            Self::Dropped(_) => 62,
+            Self::Muted(_) => 63,
         }
     }
 
@@ -112,6 +125,10 @@ impl Record {
             17 => "stop",
             40 => "model-called",
             41 => "budget-reserved",
+            60 => "granted",
+            61 => "reflexed",
+            62 => "dropped",
+            63 => "muted",
             _ => "unknown",
         }
     }

@@ -99,6 +99,10 @@ fn changes(entry: &Entry) -> Vec<Change<'_>> {
         | Record::TimerFired(_)
         | Record::ModelCalled(_)
         | Record::BudgetReserved(_)
+        | Record::Granted(_)
+        | Record::Reflexed(_)
+        | Record::Dropped(_)
+        | Record::Muted(_)
         | Record::Erased => Vec::new(),
     }
 }

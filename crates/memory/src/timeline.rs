@@ -64,7 +64,13 @@ fn words(record: &Record) -> Option<Words> {
         Record::RunEnded(ended) => said_run_end(&ended.end),
         Record::Erased => (Phase::Run, "erased".to_owned(), Value::Null),
         Record::ModelCalled(call) => said_call(call),
-        Record::Booted(_) | Record::Stop(_) | Record::BudgetReserved(_) => return None,
+        Record::Booted(_)
+        | Record::Stop(_)
+        | Record::BudgetReserved(_)
+        | Record::Granted(_)
+        | Record::Reflexed(_)
+        | Record::Dropped(_)
+        | Record::Muted(_) => return None,
     })
 }
 
