@@ -40,6 +40,10 @@ fn summary(record: &Record) -> String {
         Record::Concluded(concluded) => format!("{}: {}", concluded.capability, concluded.outcome.word()),
         Record::TimerSet(timer) => format!("waits until {}", timer.due),
         Record::TimerFired(_) => "waited".to_owned(),
+        Record::Answered(answered) => match &answered.answer {
+            Ok(_) => "answered".to_owned(),
+            Err(fault) => format!("not answered: {}", fault.title),
+        },
         Record::CancelAsked(asked) => format!("asked to end: {}", asked.reason),
         Record::RunEnded(ended) => end(&ended.end).to_owned(),
         Record::Stop(stop) => (if stop.engaged { "stop pressed" } else { "stop released" }).to_owned(),

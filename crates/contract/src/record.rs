@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     Answer, BudgetReserved, CapabilityName, Command, Cost, Decision, Digest, Dropped, EffectId, Event, Gate, GateId,
-    Granted, ModelCalled, Muted, Outcome, PlaybookName, PrincipalId, Proposal, Reflexed, Request, RunId, Seq,
+    Granted, Label, ModelCalled, Muted, Outcome, PlaybookName, PrincipalId, Proposal, Reflexed, Request, RunId, Seq,
     Timestamp,
 };
 
@@ -55,6 +55,8 @@ pub enum Record {
     RunEnded(RunEnded),
     /// Stop was pressed or released.
     Stop(Stop),
+    /// A question that only the engine knows the meaning of was answered.
+    Answered(Answered),
     /// A model was called.
     ModelCalled(ModelCalled),
     /// Something was set aside for calls to models.
@@ -93,6 +95,7 @@ impl Record {
             Self::CancelAsked(_) => 15,
             Self::RunEnded(_) => 16,
             Self::Stop(_) => 17,
+            Self::Answered(_) => 18,
             Self::ModelCalled(_) => 40,
             Self::BudgetReserved(_) => 41,
             Self::Granted(_) => 60,
@@ -123,6 +126,7 @@ impl Record {
             15 => "cancel-asked",
             16 => "run-ended",
             17 => "stop",
+            18 => "answered",
             40 => "model-called",
             41 => "budget-reserved",
             60 => "granted",
@@ -151,6 +155,7 @@ impl Record {
             Self::Concluded(r) => Some(r.effect),
             Self::TimerSet(r) => Some(r.effect),
             Self::TimerFired(r) => Some(r.effect),
+            Self::Answered(r) => Some(r.effect),
             Self::ModelCalled(r) => Some(r.effect),
             _ => None,
         }
@@ -186,6 +191,9 @@ pub struct RunStarted {
     /// The event that started it; none when a person did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Seq>,
+    /// The question of another run that this run answers with its end: it is that run's child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<EffectId>,
     /// The workflow input, before `input.from`.
     pub input: Value,
 }
@@ -218,6 +226,17 @@ pub struct Recalled {
     pub effect: EffectId,
     /// The items, or why there are none.
     pub answer: Result<Value, Fault>,
+}
+
+/// A question that only the engine knows the meaning of was answered: an observation, a plan, a child that cannot begin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Which wish.
+    pub effect: EffectId,
+    /// The answer, or why there is none.
+    pub answer: Result<Value, Fault>,
+    /// Where the answer comes from.
+    pub label: Label,
 }
 
 /// Something is to be remembered; memory folds it in.

@@ -103,6 +103,7 @@ fn changes(entry: &Entry) -> Vec<Change<'_>> {
         | Record::Reflexed(_)
         | Record::Dropped(_)
         | Record::Muted(_)
+        | Record::Answered(_)
         | Record::Erased => Vec::new(),
     }
 }

@@ -64,6 +64,10 @@ fn words(record: &Record) -> Option<Words> {
         Record::RunEnded(ended) => said_run_end(&ended.end),
         Record::Erased => (Phase::Run, "erased".to_owned(), Value::Null),
         Record::ModelCalled(call) => said_call(call),
+        Record::Answered(answered) => match &answered.answer {
+            Ok(value) => (Phase::Run, "answered".to_owned(), value.clone()),
+            Err(fault) => (Phase::Run, format!("not answered: {}", fault.title), json!(fault)),
+        },
         Record::Booted(_)
         | Record::Stop(_)
         | Record::BudgetReserved(_)

@@ -104,6 +104,7 @@ impl Story {
             policy: Digest([2; 32]),
             catalogue: Digest([4; 32]),
             trigger,
+            parent: None,
             input: json!([]),
         };
         self.push(Some(run), Record::RunStarted(started));

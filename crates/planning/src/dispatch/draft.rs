@@ -19,6 +19,7 @@ pub(super) fn run_started(shared: &Shared, entry: &Entry, event: &Event, playboo
         policy: shared.ports.policy.digest(),
         catalogue: shared.settings.catalogue,
         trigger: Some(entry.seq()),
+        parent: None,
         input,
     });
     let mut draft = Draft::new(shared.settings.agent.clone(), record).caused_by(entry.seq());

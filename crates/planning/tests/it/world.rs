@@ -91,6 +91,7 @@ impl World {
             policy: Digest::ZERO,
             catalogue: Digest::ZERO,
             trigger,
+            parent: None,
             input,
         };
         let effects = self.append(None, Record::RunStarted(started));
