@@ -1,14 +1,21 @@
 //! `sinew eval`: how right a part is, over labelled data that anybody can bring. One file per subject in `eval/`.
 
+mod barcodes;
+
 use clap::Subcommand;
 
 use super::Outcome;
 
 /// `sinew eval …`.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Read photographs of codes whose text is known, and count what is right, wrong, unread and in doubt.
+    Barcodes(barcodes::Args),
+}
 
 /// Judges.
-pub fn run(command: &Command, _json: bool) -> Outcome {
-    match *command {}
+pub fn run(command: &Command, json: bool) -> Outcome {
+    match command {
+        Command::Barcodes(args) => barcodes::run(args, json),
+    }
 }
