@@ -7,6 +7,7 @@
 //!             └──── memory <────┘          └─ memory (recall)
 //! ```
 
+pub mod embedder;
 pub mod parts;
 pub mod places;
 mod recover;

@@ -11,17 +11,21 @@
 //! ```
 //!
 //! Read in this order: [`Memory`] (the handle), `project` (what each entry means), `timeline` (what it says to people),
-//! [`views`] (what can be asked), [`health`] (the three numbers), `recall`, [`sql`], then `store`.
+//! [`views`] (what can be asked), [`health`] (the three numbers), `recall`, [`sql`], then `store`. Beside them stand what
+//! recall is made of: `text` (words), [`vectors`] (nearness), [`shelf`] (how they add up).
 
 mod error;
 pub mod health;
 mod memory;
 mod project;
 mod recall;
+pub mod shelf;
 pub mod sql;
 mod store;
+mod text;
 mod timeline;
 mod twin;
+pub mod vectors;
 pub mod views;
 mod writer;
 
