@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{BlobRef, Cost, Digest, EffectId};
+use crate::{BlobRef, Cost, Digest, EffectId, PlaybookName, Scope};
 
 /// What one question may use, over all of its calls: retries, repairs and other models included. None is no limit of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,12 @@ pub struct AskMore {
     /// Checks beyond the schema, by name, as reasoning documents them. Null for none.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub checks: Value,
+    /// The playbook that asks, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<PlaybookName>,
+    /// The tenant of the run; `main` where nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
     /// Somebody is told when a low rung answers.
     #[serde(default)]
     pub critical: bool,
@@ -85,6 +91,12 @@ pub struct ModelCalled {
     pub estimated: bool,
     /// What it cost, charged whether the answer was of use or not.
     pub cost: Cost,
+    /// What it had drawn from what was set aside, in tokens: never less than it could use.
+    #[serde(default)]
+    pub drawn_tokens: u64,
+    /// The same, in millionths of the deployment's currency.
+    #[serde(default)]
+    pub drawn_micros: i64,
     /// How long it took, in microseconds.
     pub took_us: u64,
 }

@@ -3,24 +3,71 @@
 //!
 //! Does not know rungs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use sinew_contract::{Ask, Digest, ErrorKind, Failure, Label, Sensitivity, Trust};
-use sinew_expr::{Schema, SchemaFinding, digest_value};
+use sinew_expr::{ExprError, Schema, SchemaFinding, digest_value};
 
-/// Compiles the schema of a question, before any rung is asked.
-pub(crate) fn schema(ask: &Ask) -> Result<Schema, Failure> {
-    let wrong = |e: sinew_expr::ExprError| {
-        Failure::new(ErrorKind::Invalid, format!("question `{}` has a bad answer schema: {e}", ask.effect))
-    };
-    Schema::compile(&ask.schema).map_err(wrong)
+use crate::checks::Checks;
+
+/// Schemas kept compiled: a deployment has a few dozen; more come only from playbooks that make them up.
+const SCHEMAS_MAX: usize = 256;
+
+/// Schemas that have been compiled before.
+#[derive(Debug, Default)]
+pub(crate) struct Schemas {
+    all: Mutex<BTreeMap<Digest, Arc<Schema>>>,
 }
 
-/// Says in one line what is wrong with an answer; none where it matches.
-pub(crate) fn mismatch(schema: &Schema, value: &Value) -> Option<String> {
-    let one = |finding: &SchemaFinding| format!("at `{}`: {}", finding.pointer, finding.message);
-    schema.check(value).err().map(|findings| findings.iter().map(one).collect::<Vec<_>>().join("; "))
+impl Schemas {
+    fn get(&self, source: &Value) -> Result<Arc<Schema>, ExprError> {
+        let digest = digest_value(source);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(schema) = all.get(&digest) {
+            return Ok(Arc::clone(schema));
+        }
+        let schema = Arc::new(Schema::compile(source)?);
+        if all.len() >= SCHEMAS_MAX {
+            all.clear();
+        }
+        all.insert(digest, Arc::clone(&schema));
+        Ok(schema)
+    }
+}
+
+/// What an answer of one question must be.
+#[derive(Debug)]
+pub(crate) struct Fit {
+    schema: Arc<Schema>,
+    checks: Checks,
+}
+
+impl Fit {
+    /// Compiles what a question asks for, before any rung is asked.
+    pub(crate) fn of(ask: &Ask, schemas: &Schemas) -> Result<Self, Failure> {
+        let wrong = |what: String| Failure::new(ErrorKind::Invalid, format!("question `{}` {what}", ask.effect));
+        let schema = schemas.get(&ask.schema).map_err(|e| wrong(format!("has a bad answer schema: {e}")))?;
+        let checks = Checks::read(&ask.more.checks).map_err(|e| wrong(format!("has bad checks: {e}")))?;
+        Ok(Self { schema, checks })
+    }
+
+    /// Whatever it is.
+    #[cfg(test)]
+    pub(crate) fn any() -> Self {
+        let schema = Schema::compile(&json!(true)).expect("it is a schema");
+        Self { schema: Arc::new(schema), checks: Checks::default() }
+    }
+
+    /// What is wrong with an answer, in one line each; empty where it fits.
+    pub(crate) fn findings(&self, inputs: &Value, value: &Value) -> Vec<String> {
+        let one = |finding: SchemaFinding| format!("at `{}`: {}", finding.pointer, finding.message);
+        match self.schema.check(value) {
+            Ok(()) => self.checks.findings(inputs, value),
+            Err(findings) => findings.into_iter().map(one).collect(),
+        }
+    }
 }
 
 /// The label of an answer: all that went in, and the rung as one more origin.
@@ -41,6 +88,8 @@ pub(crate) fn question_digest(ask: &Ask) -> Digest {
         "schema": ask.schema,
         "rules": ask.rules,
         "template": ask.template,
+        "model": ask.more.model,
+        "checks": ask.more.checks,
     }))
 }
 

@@ -2,11 +2,14 @@
 //!
 //! Does not know what a rung does. Which rung answered stands in the proposal, and so in the journal.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::Value;
 use sinew_contract::{Ask, Cost, ErrorKind, Failure, Proposal};
 use tracing::debug;
 
+use crate::attempt::Attempt;
 use crate::check;
 
 /// An answer before it is checked.
@@ -30,26 +33,47 @@ pub trait Rung: Send + Sync {
     ///
     /// # Errors
     /// Where the question itself is wrong (no such table) or the rung is broken: no other rung is tried.
-    async fn draft(&self, ask: &Ask) -> Result<Result<Draft, String>, Failure>;
+    async fn draft(&self, ask: &Ask, attempt: &Attempt) -> Result<Result<Draft, String>, Failure>;
+
+    /// Says whether it asks a model.
+    fn is_model(&self) -> bool {
+        false
+    }
 }
 
-/// Asks the rungs in order and returns the first answer that matches the schema of the question.
+/// What a ladder came to.
+pub(crate) struct Climbed {
+    /// The answer.
+    pub proposal: Proposal,
+    /// A model should have answered, and what answered in its place is none.
+    pub low: bool,
+    /// What each rung before it said.
+    pub said: Vec<String>,
+}
+
+/// Asks the rungs in order and returns the first answer that fits the question.
 ///
 /// # Errors
-/// `Invalid` for a bad schema or what a rung finds wrong with the question; `Missing` where no rung can answer, with
-/// what each of them said.
-pub(crate) async fn climb(rungs: &[Box<dyn Rung>], ask: &Ask) -> Result<Proposal, Failure> {
-    let schema = check::schema(ask)?;
+/// `Invalid` for what a rung finds wrong with the question; `Missing` where no rung can answer, with what each of them
+/// said.
+pub(crate) async fn climb(rungs: &[Arc<dyn Rung>], ask: &Ask, attempt: &Attempt) -> Result<Climbed, Failure> {
     let mut said = Vec::new();
+    let mut models = rungs.iter().filter(|rung| rung.is_model()).count();
+    let has_models = models > 0;
     for rung in rungs {
+        models -= usize::from(rung.is_model());
+        attempt.set_models_left(models);
         let name = rung.name();
-        let draft = rung.draft(ask).await?;
-        let fits = draft.and_then(|draft| match check::mismatch(&schema, &draft.value) {
-            None => Ok(draft),
-            Some(problem) => Err(format!("its answer does not match the schema, {problem}")),
+        let draft = rung.draft(ask, attempt).await?;
+        let fits = draft.and_then(|draft| match attempt.findings(&ask.inputs, &draft.value) {
+            findings if findings.is_empty() => Ok(draft),
+            findings => Err(format!("its answer does not match the schema, {}", findings.join("; "))),
         });
         match fits {
-            Ok(draft) => return Ok(proposal(ask, name, draft)),
+            Ok(draft) => {
+                let low = has_models && models == 0 && !rung.is_model();
+                return Ok(Climbed { proposal: proposal(ask, name, draft), low, said });
+            }
             Err(reason) => {
                 debug!(effect = %ask.effect, rung = name, %reason, "rung could not answer");
                 said.push(format!("{name}: {reason}"));

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use sinew_contract::{Ask, Cost, ErrorKind, Failure};
 
+use crate::attempt::Attempt;
 use crate::ladder::{Draft, Rung};
 use crate::load::LoadError;
 
@@ -46,7 +47,7 @@ impl Rung for RulesRung {
         "rules"
     }
 
-    async fn draft(&self, ask: &Ask) -> Result<Result<Draft, String>, Failure> {
+    async fn draft(&self, ask: &Ask, _attempt: &Attempt) -> Result<Result<Draft, String>, Failure> {
         let Some(name) = &ask.rules else { return Ok(Err("the question names no table".to_owned())) };
         let table = self.tables.get(name).ok_or_else(|| {
             let known = self.names().join("`, `");

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sinew_contract::{Ask, Cost, ErrorKind, Failure};
 
+use crate::attempt::Attempt;
 use crate::ladder::{Draft, Rung};
 use crate::load::{LoadError, read_toml};
 
@@ -94,7 +95,7 @@ impl Rung for TemplateRung {
         "template"
     }
 
-    async fn draft(&self, ask: &Ask) -> Result<Result<Draft, String>, Failure> {
+    async fn draft(&self, ask: &Ask, _attempt: &Attempt) -> Result<Result<Draft, String>, Failure> {
         let Some(name) = &ask.template else { return Ok(Err("the question names no template".to_owned())) };
         let fields = self.fields.get(name).ok_or_else(|| {
             let known = self.names().join("`, `");

@@ -71,8 +71,9 @@ fn unanswered(answer: &Record, failure: &Failure) -> Option<Record> {
     }
 }
 
-async fn infer(shared: &Shared, ask: Ask, cause: Option<Seq>) -> Draft {
+async fn infer(shared: &Shared, mut ask: Ask, cause: Option<Seq>) -> Draft {
     let scope = shared.scope_of(ask.effect.run);
+    ask.more.scope = Some(scope.clone());
     let answer = shared.ports.model.answer(&ask).await.map_err(|failure| fault("unanswered", 503, &failure));
     let record = Record::Proposed(Proposed { effect: ask.effect, answer });
     Draft { scope, ..draft::of_run(shared, ask.effect.run, cause, record) }

@@ -75,7 +75,7 @@ impl Live {
             schema: member("schema"),
             rules: maybe(value, "rules"),
             template: maybe(value, "template"),
-            more: more(value),
+            more: AskMore { playbook: Some(self.playbook.name().clone()), ..more(value) },
             label: Label::clone(&with.label),
         };
         self.ask(effect, Effect::Infer(Box::new(ask)), now)
@@ -204,7 +204,8 @@ fn more(value: &Value) -> AskMore {
     };
     let model = value.pointer("/model/id").and_then(Value::as_str).map(str::to_owned);
     let checks = value.get("checks").cloned().unwrap_or(Value::Null);
-    AskMore { model, limits, checks, critical: value.get("critical").and_then(Value::as_bool).unwrap_or(false) }
+    let critical = value.get("critical").and_then(Value::as_bool).unwrap_or(false);
+    AskMore { model, limits, checks, critical, ..AskMore::default() }
 }
 
 fn maybe(value: &Value, name: &str) -> Option<String> {
