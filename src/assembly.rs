@@ -29,6 +29,7 @@ use sinew_contract::{
 use sinew_journal::{DataDir, FileBlobs, FileLog, OpenError, Options, RealDisk};
 use sinew_memory::Memory;
 use sinew_planning::{Dispatcher, Ports, Settings};
+use sinew_reasoning::{Keeper, Outside};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -91,6 +92,7 @@ pub struct Hub {
     inside: Arc<Inside>,
     people: Arc<People>,
     dispatcher: Dispatcher,
+    keeper: Keeper,
     folders: Vec<Arc<sinew_drivers::FolderDevice>>,
     listener: TcpListener,
     places: Places,
@@ -133,18 +135,22 @@ impl Hub {
         let actuator = last_hop(parts.manifests, parts.devices, &ground, &stops);
         let policy: Arc<dyn Policy> = Arc::new(parts.policy);
         recover::boot(journal.as_ref(), &deployment, policy.as_ref()).await?;
+        let outside = Outside { journal: Arc::clone(&journal), blobs: Arc::clone(&blobs), clock: Arc::clone(&clock) };
+        let (reasoner, keeper) = parts.reasoner.with_models(&parts.models, &parts::secret, outside)?;
+        let reasoner = Arc::new(reasoner);
         let ports = Ports {
             clock: Arc::clone(&clock),
             journal: Arc::clone(&journal),
             recall: Arc::new(memory.clone()) as Arc<dyn Recall>,
-            model: parts.reasoner.into_port(),
+            model: Arc::clone(&reasoner) as _,
             policy,
             actuator: Arc::clone(&actuator),
         };
         let mut dispatcher = Dispatcher::new(ports, settings(&deployment, parts.agent), engine);
         let intake = Intake::new(Arc::clone(&journal), Arc::clone(&blobs), Arc::clone(&clock), Arc::new(parts.scanner));
         let intake = Arc::new(intake);
-        recover::catch_up(journal.as_ref(), &memory, &intake, &stops).await?;
+        recover::catch_up(journal.as_ref(), &memory, &intake, &stops, &reasoner).await?;
+        reasoner.recovered();
         recover::settle_stops(journal.as_ref(), &stops).await?;
         dispatcher.recover().await?;
         let secret = places.secret()?;
@@ -161,6 +167,7 @@ impl Hub {
             memory,
             desk: dispatcher.desk(),
             intake,
+            reasoner,
             actuator,
             manifests,
             targets: deployment.config.targets.clone(),
@@ -179,7 +186,7 @@ impl Hub {
             ready_ms: begun.elapsed().as_millis(),
         };
         let (inside, people) = (Arc::new(inside), Arc::new(people));
-        Ok(Self { started, secret, log, inside, people, dispatcher, folders: parts.folders, listener, places, names })
+        Ok(Self { started, secret, log, inside, people, dispatcher, keeper, folders: parts.folders, listener, places, names })
     }
 
     /// How it can be reached.
@@ -197,12 +204,14 @@ impl Hub {
     /// # Errors
     /// Whatever made a part fail.
     pub async fn run(self, until: impl Future<Output = std::io::Result<()>> + Send) -> Result<()> {
-        let Self { log, inside, people, dispatcher, folders, listener, places, started, names, .. } = self;
+        let Self { log, inside, people, dispatcher, keeper, folders, listener, places, started, names, .. } = self;
         let (stop, stopping) = watch::channel(false);
         let mut parts: JoinSet<Result<()>> = JoinSet::new();
         let of = |stopping: &watch::Receiver<bool>| stopping.clone();
         let ended = of(&stopping);
         parts.spawn(async move { Ok(dispatcher.run(ended).await?) });
+        let mut ended = of(&stopping);
+        parts.spawn(async move { Ok(keeper.run(async move { tasks::told(&mut ended).await }).await?) });
         parts.spawn(tasks::project(Arc::clone(&inside), of(&stopping)));
         let settings = sinew_api::Settings {
             site: started.name,

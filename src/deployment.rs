@@ -16,7 +16,7 @@ use crate::config::{Config, Overrides};
 const TEXT_MAX: u64 = 1 << 20;
 
 /// The folders that belong to a deployment, and the endings of their files.
-const FOLDERS: [(&str, &str); 7] = [
+const FOLDERS: [(&str, &str); 8] = [
     ("playbooks", "yaml"),
     ("policies", "cedar"),
     ("capabilities", "toml"),
@@ -24,6 +24,7 @@ const FOLDERS: [(&str, &str); 7] = [
     ("templates", "toml"),
     ("agents", "toml"),
     ("devices", "toml"),
+    ("models", "toml"),
 ];
 
 #[derive(Debug, Deserialize)]

@@ -14,6 +14,7 @@ use sinew_api::views::AuditView;
 use sinew_contract::{Actuator, Blobs, Clock, Journal, Manifest, Scope, Timestamp};
 use sinew_memory::Memory;
 use sinew_planning::Desk;
+use sinew_reasoning::Reasoner;
 
 use crate::config::Targets;
 use crate::intake::Intake;
@@ -33,6 +34,8 @@ pub struct Inside {
     pub desk: Desk,
     /// The door for pictures.
     pub intake: Arc<Intake>,
+    /// What answers questions, to be told which runs there are.
+    pub reasoner: Arc<Reasoner>,
     /// The last hop, for stop.
     pub actuator: Arc<dyn Actuator>,
     /// The manifests, for words on cards.

@@ -14,7 +14,7 @@ use sinew_drivers::{Egress, FolderDevice, Surroundings};
 use sinew_perception::{ScanConfig, Scanner};
 use sinew_planning::{Known, KnownCapability, Playbook, Severity};
 use sinew_policy::Cedar;
-use sinew_reasoning::Reasoner;
+use sinew_reasoning::{Catalogue, Reasoner};
 
 use crate::deployment::Deployment;
 use crate::runtime::SystemClock;
@@ -43,6 +43,8 @@ pub struct Parts {
     pub policy: Cedar,
     /// Tables and templates.
     pub reasoner: Reasoner,
+    /// The models, their ladders and budgets.
+    pub models: Catalogue,
     /// What can be done.
     pub manifests: Manifests,
     /// What it is done with.
@@ -66,6 +68,7 @@ impl Parts {
         let policy = Cedar::load(&deployment.texts("policies"))?;
         let reasoner = Reasoner::load(&deployment.texts("rules"), &deployment.texts("templates"))
             .context("the rules or templates are not right")?;
+        let models = Catalogue::load(&deployment.texts("models")).context("the models are not right")?;
         let (devices, folders) = open_devices(deployment)?;
         let manifests = Manifests::load(&deployment.texts("capabilities"), &devices)?;
         let (agent, may) = agent(deployment)?;
@@ -75,7 +78,7 @@ impl Parts {
         let config: ScanConfig =
             serde_json::from_value(formats).context("`scan.formats` in sinew.toml is not right")?;
         let scanner = Scanner::new(config).context("`scan` in sinew.toml is not right")?;
-        Ok(Self { agent, policy, reasoner, manifests, devices, folders, scanner, known, playbooks })
+        Ok(Self { agent, policy, reasoner, models, manifests, devices, folders, scanner, known, playbooks })
     }
 }
 
@@ -170,7 +173,10 @@ fn surroundings(deployment: &Deployment) -> Surroundings {
 }
 
 /// A secret by its reference: `env:NAME` or `file:PATH`.
-fn secret(reference: &str) -> Result<String, Failure> {
+///
+/// # Errors
+/// `Missing` where it is not there; `Invalid` for another form of reference.
+pub fn secret(reference: &str) -> Result<String, Failure> {
     let missing = |what: String| Failure::new(ErrorKind::Missing, what);
     match reference.split_once(':') {
         Some(("env", name)) => {

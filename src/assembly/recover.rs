@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use sinew_contract::{Blobs, Booted, Draft, Expect, Journal, Policy, PrincipalId, Record, Seq};
 use sinew_memory::Memory;
 use sinew_planning::Engine;
+use sinew_reasoning::Reasoner;
 use tracing::warn;
 
 use super::parts::Parts;
@@ -40,7 +41,13 @@ pub(super) fn own_name() -> PrincipalId {
 }
 
 /// Folds the log into memory and intake up to its present end.
-pub(super) async fn catch_up(journal: &dyn Journal, memory: &Memory, intake: &Intake, stops: &Stops) -> Result<()> {
+pub(super) async fn catch_up(
+    journal: &dyn Journal,
+    memory: &Memory,
+    intake: &Intake,
+    stops: &Stops,
+    reasoner: &Reasoner,
+) -> Result<()> {
     let head = memory.head();
     let stands = head.seq == Seq::ZERO || journal.read(head.seq, 1)?.first().is_some_and(|e| e.hash == head.hash);
     if !stands {
@@ -55,6 +62,7 @@ pub(super) async fn catch_up(journal: &dyn Journal, memory: &Memory, intake: &In
         entries.iter().for_each(|entry| {
             intake.observe(entry);
             stops.observe(entry);
+            reasoner.observe(entry);
         });
         memory.fold(entries).await?;
     }

@@ -57,7 +57,10 @@ pub(super) async fn project(inside: Arc<Inside>, mut stopping: watch::Receiver<b
             batch = follower.next(256) => batch?,
             () = told(&mut stopping) => return Ok(()),
         };
-        batch.iter().for_each(|entry| inside.intake.observe(entry));
+        batch.iter().for_each(|entry| {
+            inside.intake.observe(entry);
+            inside.reasoner.observe(entry);
+        });
         inside.memory.fold(batch).await?;
     }
 }

@@ -90,16 +90,19 @@ impl Books {
                     }
                     return Ok(drawn);
                 }
-                Draw::Short => self.fill(most).await?,
+                Draw::Short => self.fill(most).await,
             }
         }
     }
 
-    async fn fill(&self, need: Amount) -> Result<(), CallError> {
+    async fn fill(&self, need: Amount) {
         let (done, filled) = oneshot::channel();
-        let ended = || CallError::Budget { said: "the process is ending".to_owned() };
-        self.queue.send(Message::Fill { need, done: Some(done) }).await.map_err(|_| ended())?;
-        filled.await.map_err(|_| ended())
+        let sent = self.queue.send(Message::Fill { need, done: Some(done) }).await.is_ok();
+        if sent && filled.await.is_ok() {
+            return;
+        }
+        // The process is ending: an answer now would be one that the next process could give better.
+        std::future::pending().await
     }
 
     /// Keeps a body as it is: short texts in the record, all else in the blob store.
@@ -166,7 +169,7 @@ impl Keeper {
             Message::Written(append) => append.await.map(drop),
             Message::Fill { need, done } => self.fill(need).await.map(|()| {
                 // Who asked may have gone; the block stands all the same.
-                done.into_iter().for_each(|done| drop(done.send(())));
+                let _ = done.map(|done| done.send(()));
             }),
         };
         if done.is_err() {
@@ -190,7 +193,7 @@ impl Keeper {
                 append.await?;
             }
         }
-        if self.books.ledger.is_idle() {
+        if self.books.ledger.is_open_and_idle() {
             self.append(BudgetReserved { calls: 0, tokens: 0, micros: 0, closed: true }).await?;
         }
         Ok(())

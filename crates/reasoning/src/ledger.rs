@@ -235,9 +235,10 @@ impl Ledger {
         self.state().block.add(amount(block));
     }
 
-    /// Says whether nothing is under way.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.state().under_way == 0
+    /// Says whether something was set aside, and nothing is under way.
+    pub(crate) fn is_open_and_idle(&self) -> bool {
+        let state = self.state();
+        state.under_way == 0 && state.filled != Timestamp(0)
     }
 
     /// Reads an entry: all of an old log, and of the own one only which runs there are.

@@ -114,7 +114,7 @@ impl Endpoint {
         let url = format!("{}{}", self.base, self.wire.path(&prompt.model, prompt.stream));
         let client = self.clients.get(&url)?;
         let sent = client.post(&url).headers(self.headers.clone()).body(body).send().await;
-        let mut response = sent.map_err(|e| CallError::Unreachable { said: chain(&e.without_url()) })?;
+        let mut response = sent.map_err(unsent)?;
         let streams = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
         if response.status().is_success() && streams {
             return self.read_stream(&mut response, raw, on_piece).await;
@@ -185,6 +185,13 @@ fn keep(raw: &Mutex<Vec<u8>>, chunk: &[u8]) -> Result<(), CallError> {
     let mut raw = lock(raw);
     raw.extend_from_slice(chunk);
     if raw.len() > ANSWER_LEN_MAX { Err(CallError::invalid("the answer is too long")) } else { Ok(()) }
+}
+
+/// What failed before a connection stood surely never left; after that, the provider may have begun to answer.
+fn unsent(error: reqwest::Error) -> CallError {
+    let connecting = error.is_connect();
+    let said = chain(&error.without_url());
+    if connecting { CallError::Unreachable { said } } else { CallError::Cut { said } }
 }
 
 async fn next(response: &mut Response) -> Result<Option<Bytes>, CallError> {

@@ -1,8 +1,13 @@
 //! The room as its neighbours see it: through the `Model` port, with tables and templates as texts.
 
+mod budgets;
+mod house;
 mod ladder;
+mod models;
 mod returns;
 mod tables;
+mod upstream;
+mod wires;
 
 use serde_json::{Value, json};
 use sinew_contract::{Ask, EffectId, Label, LogTag, Model, Proposal, RunId, Seq, Trust};
