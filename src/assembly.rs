@@ -186,7 +186,19 @@ impl Hub {
             ready_ms: begun.elapsed().as_millis(),
         };
         let (inside, people) = (Arc::new(inside), Arc::new(people));
-        Ok(Self { started, secret, log, inside, people, dispatcher, keeper, folders: parts.folders, listener, places, names })
+        Ok(Self {
+            started,
+            secret,
+            log,
+            inside,
+            people,
+            dispatcher,
+            keeper,
+            folders: parts.folders,
+            listener,
+            places,
+            names,
+        })
     }
 
     /// How it can be reached.

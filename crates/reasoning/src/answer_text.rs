@@ -15,7 +15,8 @@ pub(crate) fn read(text: &str) -> Result<Value, String> {
     if text.len() > TEXT_LEN_MAX {
         return Err(format!("the answer is longer than {TEXT_LEN_MAX} bytes"));
     }
-    let value = sinew_expr::json::parse_strict(unfenced(text.trim())).map_err(|e| format!("the answer is no JSON value: {e}"))?;
+    let value = sinew_expr::json::parse_strict(unfenced(text.trim()))
+        .map_err(|e| format!("the answer is no JSON value: {e}"))?;
     match has_control(&value) {
         true => Err("a text of the answer has control characters".to_owned()),
         false => Ok(value),
@@ -30,7 +31,10 @@ fn unfenced(text: &str) -> &str {
 
 /// Control characters other than tab and line breaks: they can hide text from people.
 fn has_control(value: &Value) -> bool {
-    let hidden = |c: char| (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let hidden = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     match value {
         Value::String(text) => text.chars().any(hidden),
         Value::Array(items) => items.iter().any(has_control),

@@ -19,8 +19,8 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use sinew_contract::{
-    Appended, Ask, Blobs, BudgetReserved, Cause, Clock, Draft, ErrorKind, Event, Expect, Failure, Journal, Kept, ModelCalled,
-    PrincipalId, Record, Scope,
+    Appended, Ask, Blobs, BudgetReserved, Cause, Clock, Draft, ErrorKind, Event, Expect, Failure, Journal, Kept,
+    ModelCalled, PrincipalId, Record, Scope,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -80,7 +80,9 @@ impl Books {
     pub(crate) async fn draw(&self, ask: &Ask, most: Amount) -> Result<Drawn, CallError> {
         loop {
             if self.broken.load(Ordering::Acquire) {
-                return Err(CallError::Budget { said: "the journal is broken, so no call can be accounted for".to_owned() });
+                return Err(CallError::Budget {
+                    said: "the journal is broken, so no call can be accounted for".to_owned(),
+                });
             }
             match self.ledger.draw(ask, most, self.outside.clock.now().wall)? {
                 Draw::Taken { drawn, low } => {

@@ -249,7 +249,12 @@ mod tests {
         let inputs = json!({"text": "It arrived \u{201c}broken\u{201d},\n  said she."});
         let quotes = |all: &[&str]| json!({"quotes": all.iter().map(|t| json!({"text": t})).collect::<Vec<_>>()});
         check(checks.clone(), inputs.clone(), quotes(&["arrived \"broken\", said"]), &[]);
-        check(checks.clone(), inputs.clone(), quotes(&["It arrived", "It arrived whole", ""]), &["/quotes/1", "/quotes/2"]);
+        check(
+            checks.clone(),
+            inputs.clone(),
+            quotes(&["It arrived", "It arrived whole", ""]),
+            &["/quotes/1", "/quotes/2"],
+        );
         check(checks, json!({}), quotes(&["It arrived"]), &["/quotes/0"]);
     }
 

@@ -43,7 +43,9 @@ impl Health {
     /// Notes how a call to a provider ended.
     pub(crate) fn note_call(&self, provider: &str, ended: Result<(), &CallError>, now: Timestamp) {
         self.change(provider, |state| match ended {
-            Err(error @ (CallError::RateLimited { .. } | CallError::Overloaded { .. } | CallError::Unreachable { .. })) => {
+            Err(
+                error @ (CallError::RateLimited { .. } | CallError::Overloaded { .. } | CallError::Unreachable { .. }),
+            ) => {
                 state.pause = (state.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
                 state.until = now.after(error.retry_after().unwrap_or(state.pause));
             }
@@ -101,10 +103,12 @@ mod tests {
     fn pauses_grow_with_faults_and_end_with_an_answer() {
         let health = Health::default();
         let error = CallError::Overloaded { retry_after: None, said: String::new() };
-        let pauses: Vec<_> = (0..9).map(|_| {
-            health.note_call("p", Err(&error), NOW);
-            health.pause("p", NOW).as_millis()
-        }).collect();
+        let pauses: Vec<_> = (0..9)
+            .map(|_| {
+                health.note_call("p", Err(&error), NOW);
+                health.pause("p", NOW).as_millis()
+            })
+            .collect();
         assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
         health.note_call("p", Ok(()), NOW);
         assert!(health.pause("p", NOW).is_zero());

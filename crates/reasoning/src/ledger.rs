@@ -326,7 +326,10 @@ impl State {
         self.days.entry(day).or_default().add(lost);
         self.days.entry(day.month()).or_default().add(lost);
         let calls = i64::try_from(lost.calls.max(1)).unwrap_or(i64::MAX);
-        let one = Amount::call(lost.tokens.div_ceil(lost.calls.max(1)), lost.micros / calls + i64::from(lost.micros % calls > 0));
+        let one = Amount::call(
+            lost.tokens.div_ceil(lost.calls.max(1)),
+            lost.micros / calls + i64::from(lost.micros % calls > 0),
+        );
         let alive: Vec<_> = self.fold.alive.iter().copied().collect();
         alive.into_iter().for_each(|run| self.fold.suspects.entry(run).or_default().add(one));
     }

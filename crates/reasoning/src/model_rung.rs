@@ -166,7 +166,8 @@ impl ModelRung {
         };
         let exchange = self.endpoint.call(prompt, deadline, None).await;
         let used = self.used(prompt, &exchange);
-        let cost = Cost { micros: self.price.of(used.input, used.cached, used.output), tokens: used.input + used.output };
+        let cost =
+            Cost { micros: self.price.of(used.input, used.cached, used.output), tokens: used.input + used.output };
         attempt.settle((most.tokens, most.micros), (cost.tokens, cost.micros));
         self.common.books.ledger.settle(&drawn, cost.tokens, cost.micros);
         let said = self.judge(ask, attempt, &exchange, cost);
@@ -234,7 +235,8 @@ impl ModelRung {
     fn most(&self, prompt: &Prompt) -> Amount {
         let pictures = prompt.turns.iter().flat_map(|turn| &turn.parts).filter(|p| matches!(p, Part::Image { .. }));
         let pictures = u64::try_from(pictures.count()).unwrap_or(u64::MAX).saturating_mul(PICTURE_TOKENS);
-        let input = u64::try_from(text_len(prompt)).unwrap_or(u64::MAX).saturating_add(pictures).saturating_add(HIDDEN_TOKENS);
+        let input =
+            u64::try_from(text_len(prompt)).unwrap_or(u64::MAX).saturating_add(pictures).saturating_add(HIDDEN_TOKENS);
         let output = u64::from(prompt.output_max);
         Amount::call(input.saturating_add(output), self.price.of(input, 0, output))
     }

@@ -115,7 +115,8 @@ impl Endpoint {
         let client = self.clients.get(&url)?;
         let sent = client.post(&url).headers(self.headers.clone()).body(body).send().await;
         let mut response = sent.map_err(unsent)?;
-        let streams = response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
+        let streams =
+            response.headers().get(CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
         if response.status().is_success() && streams {
             return self.read_stream(&mut response, raw, on_piece).await;
         }
@@ -126,7 +127,8 @@ impl Endpoint {
         }
         let text = String::from_utf8_lossy(&lock(raw)).into_owned();
         if status == 200 {
-            let body = sinew_expr::json::parse_strict(&text).map_err(|e| CallError::invalid(format!("the body: {e}")))?;
+            let body =
+                sinew_expr::json::parse_strict(&text).map_err(|e| CallError::invalid(format!("the body: {e}")))?;
             return self.wire.reply(&body);
         }
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

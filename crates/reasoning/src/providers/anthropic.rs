@@ -51,7 +51,8 @@ impl Wire for Anthropic {
         let mut tools: Vec<_> = prompt.tools.iter().map(tool).collect();
         if let Some(schema) = &prompt.schema {
             tools.push(json!({"name": ANSWER, "description": "Gives the answer.", "input_schema": as_object(schema)}));
-            let choice = if prompt.tools.is_empty() { json!({"type": "tool", "name": ANSWER}) } else { json!({"type": "any"}) };
+            let choice =
+                if prompt.tools.is_empty() { json!({"type": "tool", "name": ANSWER}) } else { json!({"type": "any"}) };
             body.insert("tool_choice".to_owned(), choice);
         }
         if !tools.is_empty() {

@@ -39,9 +39,7 @@ impl Wire for Gemini {
         }
         body.insert("contents".to_owned(), prompt.turns.iter().map(content).collect());
         if !prompt.tools.is_empty() {
-            let tool = |t: &crate::prompt::Tool| {
-                json!({"name": t.name, "description": t.about, "parametersJsonSchema": t.schema})
-            };
+            let tool = |t: &crate::prompt::Tool| json!({"name": t.name, "description": t.about, "parametersJsonSchema": t.schema});
             let tools: Vec<_> = prompt.tools.iter().map(tool).collect();
             body.insert("tools".to_owned(), json!([{"functionDeclarations": tools}]));
         }

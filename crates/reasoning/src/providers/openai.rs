@@ -183,7 +183,8 @@ impl Assemble for Pieces {
     }
 
     fn finish(self: Box<Self>) -> Result<Reply, CallError> {
-        let finish = self.finish.ok_or_else(|| CallError::Cut { said: "the stream ended before its end".to_owned() })?;
+        let finish =
+            self.finish.ok_or_else(|| CallError::Cut { said: "the stream ended before its end".to_owned() })?;
         if !self.refusal.is_empty() {
             return Err(CallError::Refused { said: self.refusal });
         }

@@ -51,7 +51,11 @@ async fn what_was_used_counts_on_after_a_restart_and_starts_anew_with_the_day() 
     assert_eq!(house.reasoner.used().0, Amount { calls: 2, tokens: 220, micros: 240 });
     let (journal, clock) = house.close().await;
     let house = House::over(&config, journal, clock).await;
-    assert_eq!(house.reasoner.used().0, Amount { calls: 2, tokens: 220, micros: 240 }, "an end in order gives back the rest");
+    assert_eq!(
+        house.reasoner.used().0,
+        Amount { calls: 2, tokens: 220, micros: 240 },
+        "an end in order gives back the rest"
+    );
     house.answer(&question(3)).await.expect("it fits");
     house.answer(&question(4)).await.expect_err("three calls a day");
     house.clock.advance(Duration::from_secs(86_400));

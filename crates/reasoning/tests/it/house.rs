@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sinew_contract::{
-    Ask, BlobRef, Blobs, Booted, Digest, Draft, EffectId, Entry, ErrorKind, Failure, Journal, LogTag, Model, ModelCalled,
-    Proposal, Record, RunId, RunStarted, Seq, Timestamp,
+    Ask, BlobRef, Blobs, Booted, Digest, Draft, EffectId, Entry, ErrorKind, Failure, Journal, LogTag, Model,
+    ModelCalled, Proposal, Record, RunId, RunStarted, Seq, Timestamp,
 };
 use sinew_reasoning::{Catalogue, Outside, Reasoner};
 use sinew_testkit::{MemoryJournal, SimClock};

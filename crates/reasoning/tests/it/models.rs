@@ -28,7 +28,10 @@ async fn the_first_model_answers_and_its_call_stands_in_the_log_raw() {
     assert_eq!((proposal.cost.tokens, proposal.cost.micros), (110, 120));
     let calls = house.calls();
     let [call] = calls.as_slice() else { panic!("one call, not {}", calls.len()) };
-    assert_eq!((call.route.as_str(), call.ended.as_str(), call.attempt, call.answered), ("one/first", "answered", 1, true));
+    assert_eq!(
+        (call.route.as_str(), call.ended.as_str(), call.attempt, call.answered),
+        ("one/first", "answered", 1, true)
+    );
     assert_eq!(call.request, Kept::Text(one.asked()[0].body.to_string()));
     assert_eq!(call.response, Kept::Text(said(GOOD).to_string()));
     assert_eq!(call.asked, proposal.asked);
@@ -123,7 +126,12 @@ async fn with_all_models_down_the_template_answers_and_a_critical_question_alert
     (ask.schema, ask.template) = (json!({"type": "object"}), Some("letter".to_owned()));
     assert_eq!(house.answer(&ask).await.expect("the template").rung, "template");
     let alerts = |house: &House| {
-        house.journal.entries().iter().filter(|e| matches!(&e.record, Record::Event(e) if e.event_type == sinew_reasoning::LOW_RUNG)).count()
+        house
+            .journal
+            .entries()
+            .iter()
+            .filter(|e| matches!(&e.record, Record::Event(e) if e.event_type == sinew_reasoning::LOW_RUNG))
+            .count()
     };
     assert_eq!(alerts(&house), 0, "nobody is woken for what is not critical");
     ask.more.critical = true;

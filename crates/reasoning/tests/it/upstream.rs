@@ -121,7 +121,9 @@ async fn say_it(socket: &mut TcpStream, say: Say, shared: &Shared) -> bool {
         Say::Plain(status, headers, body) => {
             let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
             let len = body.len();
-            let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {len}\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {len}\r\n\r\n"
+            );
             socket.write_all(format!("{head}{body}").as_bytes()).await.is_ok()
         }
         Say::Stream { events, cut } => {
@@ -134,7 +136,10 @@ async fn say_it(socket: &mut TcpStream, say: Say, shared: &Shared) -> bool {
             !cut && ok && socket.write_all(b"0\r\n\r\n").await.is_ok()
         }
         Say::Short(body) => {
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len() + 9);
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len() + 9
+            );
             let _ = socket.write_all(format!("{head}{body}").as_bytes()).await;
             false
         }

@@ -20,7 +20,8 @@ const LONG: Duration = Duration::from_secs(20);
 fn endpoint(wire_name: &str, upstream: &Upstream) -> Endpoint {
     let clock = Arc::new(SimClock::at(Timestamp(1_445_412_475_000_000)));
     let headers = [("x-team".to_owned(), "returns".to_owned())];
-    Endpoint::new(wire(wire_name).expect("it is built"), &upstream.url(), Some(KEY), &headers, clock).expect("it is right")
+    Endpoint::new(wire(wire_name).expect("it is built"), &upstream.url(), Some(KEY), &headers, clock)
+        .expect("it is right")
 }
 
 fn prompt(stream: bool) -> Prompt {
@@ -55,7 +56,8 @@ fn whole(wire_name: &str, text: &str, tool: Option<(&str, Value)>) -> Value {
         "anthropic" => {
             let mut content = vec![json!({"type": "text", "text": text})];
             let stop = if tool.is_some() { "tool_use" } else { "end_turn" };
-            content.extend(tool.map(|(name, args)| json!({"type": "tool_use", "id": "c1", "name": name, "input": args})));
+            content
+                .extend(tool.map(|(name, args)| json!({"type": "tool_use", "id": "c1", "name": name, "input": args})));
             json!({"type": "message", "content": content, "stop_reason": stop,
                 "usage": {"input_tokens": 12, "cache_read_input_tokens": 8, "output_tokens": 5}})
         }
@@ -111,7 +113,11 @@ async fn every_wire_chats_and_says_what_it_used() {
         assert_eq!(exchange.reply, Ok(expected), "{name}");
         let head = asked[0].head.to_lowercase();
         assert!(head.contains(KEY) && head.contains("x-team: returns"), "{head}");
-        assert_eq!(exchange.request, Bytes::from(asked[0].body.to_string()), "{name}: the raw request is what was sent");
+        assert_eq!(
+            exchange.request,
+            Bytes::from(asked[0].body.to_string()),
+            "{name}: the raw request is what was sent"
+        );
         assert!(!String::from_utf8_lossy(&exchange.request).contains(KEY));
     }
 }
@@ -166,13 +172,16 @@ async fn every_wire_calls_tools() {
 
 #[tokio::test]
 async fn every_wire_answers_by_schema() {
-    for schema in [json!({"type": "object", "properties": {"action": {"type": "string"}}}), json!({"type": "integer"})] {
+    for schema in [json!({"type": "object", "properties": {"action": {"type": "string"}}}), json!({"type": "integer"})]
+    {
         let is_object = schema["type"] == "object";
-        let (value, text) = if is_object { (json!({"action": "hold"}), "{\"action\":\"hold\"}") } else { (json!(7), "7") };
+        let (value, text) =
+            if is_object { (json!({"action": "hold"}), "{\"action\":\"hold\"}") } else { (json!(7), "7") };
         let by_schema = Prompt { schema: Some(schema.clone()), ..prompt(false) };
         for name in WIRES {
             let tool = if is_object { value.clone() } else { json!({"value": value}) };
-            let body = if name == "anthropic" { whole(name, "", Some(("answer", tool))) } else { whole(name, text, None) };
+            let body =
+                if name == "anthropic" { whole(name, "", Some(("answer", tool))) } else { whole(name, text, None) };
             let (exchange, asked) = call(name, Say::json(&body), &by_schema).await;
             let reply = exchange.reply.unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!((reply.text.as_str(), reply.finish), (text, Finish::Stop), "{name}");
@@ -253,7 +262,11 @@ async fn every_fault_is_typed_and_says_when_to_come_back() {
         for (say, word, wait_ms) in &rows {
             let (exchange, _) = call(name, say.clone(), &prompt(false)).await;
             let error = exchange.reply.expect_err("a fault");
-            assert_eq!((error.word(), error.retry_after()), (*word, wait_ms.map(Duration::from_millis)), "{name} {say:?}");
+            assert_eq!(
+                (error.word(), error.retry_after()),
+                (*word, wait_ms.map(Duration::from_millis)),
+                "{name} {say:?}"
+            );
         }
     }
 }
