@@ -136,7 +136,7 @@ impl Hub {
         let policy: Arc<dyn Policy> = Arc::new(parts.policy);
         recover::boot(journal.as_ref(), &deployment, policy.as_ref()).await?;
         let outside = Outside { journal: Arc::clone(&journal), blobs: Arc::clone(&blobs), clock: Arc::clone(&clock) };
-        let (reasoner, keeper) = parts.reasoner.with_models(&parts.models, &parts::secret, outside)?;
+        let (reasoner, keeper) = parts.reasoner.with_models(&parts.models, &parts::secret, &outside)?;
         let reasoner = Arc::new(reasoner);
         let ports = Ports {
             clock: Arc::clone(&clock),

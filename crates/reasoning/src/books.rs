@@ -104,7 +104,7 @@ impl Books {
             return;
         }
         // The process is ending: an answer now would be one that the next process could give better.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Keeps a body as it is: short texts in the record, all else in the blob store.

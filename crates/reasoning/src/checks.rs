@@ -235,8 +235,8 @@ fn seems(text: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn check(checks: Value, inputs: Value, value: Value, expected: &[&str]) {
-        let findings = Checks::read(&checks).expect("it is right").findings(&inputs, &value);
+    fn check(checks: &Value, inputs: &Value, value: &Value, expected: &[&str]) {
+        let findings = Checks::read(checks).expect("it is right").findings(inputs, value);
         assert_eq!(findings.len(), expected.len(), "{findings:?}");
         for (finding, part) in findings.iter().zip(expected) {
             assert!(finding.contains(part), "{finding}");
@@ -248,23 +248,18 @@ mod tests {
         let checks = json!({"grounded": [{"at": "/quotes/*/text", "in": "/text"}]});
         let inputs = json!({"text": "It arrived \u{201c}broken\u{201d},\n  said she."});
         let quotes = |all: &[&str]| json!({"quotes": all.iter().map(|t| json!({"text": t})).collect::<Vec<_>>()});
-        check(checks.clone(), inputs.clone(), quotes(&["arrived \"broken\", said"]), &[]);
-        check(
-            checks.clone(),
-            inputs.clone(),
-            quotes(&["It arrived", "It arrived whole", ""]),
-            &["/quotes/1", "/quotes/2"],
-        );
-        check(checks, json!({}), quotes(&["It arrived"]), &["/quotes/0"]);
+        check(&checks, &inputs, &quotes(&["arrived \"broken\", said"]), &[]);
+        check(&checks, &inputs, &quotes(&["It arrived", "It arrived whole", ""]), &["/quotes/1", "/quotes/2"]);
+        check(&checks, &json!({}), &quotes(&["It arrived"]), &["/quotes/0"]);
     }
 
     #[test]
     fn bounds_hold_for_texts_and_numbers() {
         let value = json!({"body": "grün", "n": [1, -1, "x", 1e300]});
-        check(json!({"length": [{"at": "/body", "min": 4, "max": 4}]}), json!({}), value.clone(), &[]);
-        check(json!({"length": [{"at": "/body", "max": 3}]}), json!({}), value.clone(), &["at most 3"]);
+        check(&json!({"length": [{"at": "/body", "min": 4, "max": 4}]}), &json!({}), &value, &[]);
+        check(&json!({"length": [{"at": "/body", "max": 3}]}), &json!({}), &value, &["at most 3"]);
         let expected = ["at least 0", "not a number", "at most 9"];
-        check(json!({"range": [{"at": "/n/*", "min": 0, "max": 9}]}), json!({}), value, &expected);
+        check(&json!({"range": [{"at": "/n/*", "min": 0, "max": 9}]}), &json!({}), &value, &expected);
     }
 
     #[test]
@@ -280,11 +275,11 @@ mod tests {
     fn freshness_and_own_tests() {
         let inputs = json!({"now": "2026-11-22T10:00:00Z", "at": "2026-11-22T09:51:00Z", "sum": 3});
         let fresh = |within: &str| json!({"fresh": [{"at": "/at", "now": "/now", "within": within}]});
-        check(fresh("PT10M"), inputs.clone(), json!(null), &[]);
-        check(fresh("PT5M"), inputs.clone(), json!(null), &["not from the last"]);
+        check(&fresh("PT10M"), &inputs, &json!(null), &[]);
+        check(&fresh("PT5M"), &inputs, &json!(null), &["not from the last"]);
         let test = json!({"test": [{"that": ".value.sum == .inputs.sum", "else": "the sum is wrong"}]});
-        check(test.clone(), inputs.clone(), json!({"sum": 3}), &[]);
-        check(test, inputs, json!({"sum": 4}), &["the sum is wrong"]);
+        check(&test, &inputs, &json!({"sum": 3}), &[]);
+        check(&test, &inputs, &json!({"sum": 4}), &["the sum is wrong"]);
     }
 
     #[test]

@@ -82,13 +82,13 @@ impl Reasoner {
         mut self,
         catalogue: &Catalogue,
         secrets: Secrets<'_>,
-        outside: Outside,
+        outside: &Outside,
     ) -> Result<(Self, Keeper), Failure> {
         let (books, keeper) = Books::open(outside.clone(), Ledger::new(catalogue.budgets.clone()));
         let common = Arc::new(Common { books, health: Health::default(), cache: Cache::default() });
         let mut endpoints = BTreeMap::new();
         for name in catalogue.providers.keys() {
-            endpoints.insert(name.clone(), Arc::new(endpoint(catalogue, name, secrets, &outside)?));
+            endpoints.insert(name.clone(), Arc::new(endpoint(catalogue, name, secrets, outside)?));
         }
         let rung = |name: &String, deadline| model_rung(catalogue, &endpoints, &common, name, deadline);
         for name in catalogue.models.keys() {

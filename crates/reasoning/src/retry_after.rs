@@ -20,7 +20,7 @@ const WAIT_MAX: Duration = Duration::from_secs(86_400);
 
 /// Reads the wait from headers and body; the headers are asked by name, in lower case.
 pub(crate) fn read<'h>(header: impl Fn(&str) -> Option<&'h str>, body: &str, now: Timestamp) -> Option<Duration> {
-    let ms = header("retry-after-ms").and_then(|text| seconds(text)).map(|s| s / 1_000);
+    let ms = header("retry-after-ms").and_then(seconds).map(|s| s / 1_000);
     let plain = |name: &str| header(name).and_then(|text| seconds(text).or_else(|| date(text, now)));
     let wait = ms.or_else(|| plain("retry-after")).or_else(|| plain("llm_provider-retry-after"));
     wait.or_else(|| in_body(body)).map(|wait| wait.min(WAIT_MAX))

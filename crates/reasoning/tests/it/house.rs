@@ -73,7 +73,7 @@ impl House {
             clock: Arc::clone(&clock) as _,
         };
         let secrets = |name: &str| Ok(format!("secret-of-{name}"));
-        let (reasoner, keeper) = reasoner.with_models(&catalogue, &secrets, outside).expect("it fits");
+        let (reasoner, keeper) = reasoner.with_models(&catalogue, &secrets, &outside).expect("it fits");
         journal.entries().iter().for_each(|entry| reasoner.observe(entry));
         reasoner.recovered();
         let (stop, stopped) = tokio::sync::oneshot::channel();
