@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use sinew_contract::{
     Answer, CancelAsked, Digest, Draft, ErrorKind, Expect, Failure, GateAnswered, GateId, PrincipalId, Record, RunId,
     Seq,
 };
 
 use crate::dispatch::{Shared, draft};
+use crate::playbook::Playbook;
 use crate::progress::GateState;
 
 /// Takes answers of people into the log.
@@ -82,6 +84,20 @@ impl Desk {
             return deny(ErrorKind::Late, format!("gate `{}` expired at {}", state.id, gate.expires));
         }
         Ok(None)
+    }
+
+    /// Starts a run by hand, and returns when its first entry is on disk: from then on it comes to its end by itself.
+    ///
+    /// After a crash between call and return the run stands or not; calling twice starts two.
+    ///
+    /// # Errors
+    /// As `Journal::append`.
+    pub async fn start(&self, playbook: &Playbook, input: Value, by: PrincipalId) -> Result<RunId, Failure> {
+        let draft = draft::started_by_hand(&self.shared, playbook, input, by);
+        let appended = self.shared.append(vec![draft], Expect::Anything).await?;
+        let lost = || Failure::new(ErrorKind::Broken, "the journal lost count of a batch");
+        let seq = appended.entries.first().ok_or_else(lost)?.seq;
+        Ok(RunId { log: self.shared.ports.journal.id().tag(), seq })
     }
 
     /// Asks for a run to end. Whatever it has sent already comes to its outcome all the same.

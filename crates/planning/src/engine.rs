@@ -86,10 +86,7 @@ impl Engine {
                 Vec::new()
             }
             (Record::RunStarted(started), Some(run)) => self.start(run, started, now),
-            (Record::Stepped(stepped), Some(run)) => {
-                self.stepped(run, stepped, now);
-                Vec::new()
-            }
+            (Record::Stepped(stepped), Some(run)) => self.stepped(run, stepped, now),
             (Record::RunEnded(ended), Some(run)) => {
                 self.ended(run, &ended.end, now);
                 Vec::new()
@@ -203,16 +200,19 @@ impl Engine {
     }
 
     /// A note comes back: it must be the one that was made first of those that have not come back.
-    fn stepped(&mut self, id: RunId, found: &Stepped, now: Moment) {
-        let Some(live) = self.live_of(id) else { return };
+    fn stepped(&mut self, id: RunId, found: &Stepped, now: Moment) -> Vec<Effect> {
+        let Some(live) = self.live_of(id) else { return Vec::new() };
         let expected = live.next_note().map(|(at, stepped)| (at, stepped.clone()));
         match expected {
             Some((at, expected)) if expected == *found => {
                 live.queue.remove(at);
+                live.go_on_from_disk(now);
+                asked_now(live, now)
             }
             expected => {
                 let what = if expected.is_some() { "another step was taken" } else { "a step was taken that is none" };
                 self.diverge(id, now.seq, expected.map(|(_, stepped)| stepped), Some(found.clone()), what.to_owned());
+                Vec::new()
             }
         }
     }

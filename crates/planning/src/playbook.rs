@@ -40,9 +40,20 @@ pub struct Playbook {
     pub(crate) output: Shape,
     /// A run may take this long.
     pub(crate) timeout: Option<SignedDuration>,
+    pub(crate) durability: Durability,
     pub(crate) tasks: Vec<Task>,
     pub(crate) blocks: Vec<Vec<TaskId>>,
     pub(crate) root: BlockId,
+}
+
+/// When a run may enter its next task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// At once: what leaves nothing rides with the next commit, and a crash folds it again to the same bytes.
+    #[default]
+    Native,
+    /// When the task before it is on disk.
+    Strict,
 }
 
 /// The place of a task in the table of its playbook.

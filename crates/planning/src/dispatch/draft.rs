@@ -3,7 +3,7 @@
 //! Does not know when they are written; see `act` and `ask`.
 
 use serde_json::Value;
-use sinew_contract::{Cause, Draft, Entry, Event, OfRun, Record, RunId, RunStarted, Seq, Stepped};
+use sinew_contract::{Cause, Draft, Entry, Event, OfRun, PrincipalId, Record, RunId, RunStarted, Seq, Stepped};
 
 use super::Shared;
 use crate::engine::ENGINE_VERSION;
@@ -11,22 +11,34 @@ use crate::playbook::Playbook;
 
 /// The first entry of a run. There is one for each event and playbook, since one starter alone writes them.
 pub(super) fn run_started(shared: &Shared, entry: &Entry, event: &Event, playbook: &Playbook, input: Value) -> Draft {
-    let record = Record::RunStarted(RunStarted {
+    let record = pinned(shared, playbook, Some(entry.seq()), input);
+    let mut draft = Draft::new(shared.settings.agent.clone(), record).caused_by(entry.seq());
+    draft.run = OfRun::Starts;
+    draft.scope = entry.header.scope.clone();
+    draft.observed = Some(event.time);
+    draft
+}
+
+/// The first entry of a run that no event started.
+pub(crate) fn started_by_hand(shared: &Shared, playbook: &Playbook, input: Value, by: PrincipalId) -> Draft {
+    let mut draft = Draft::new(by, pinned(shared, playbook, None, input));
+    draft.run = OfRun::Starts;
+    draft
+}
+
+/// What a run keeps for life.
+fn pinned(shared: &Shared, playbook: &Playbook, trigger: Option<Seq>, input: Value) -> Record {
+    Record::RunStarted(RunStarted {
         playbook: playbook.name().clone(),
         version: playbook.version().to_owned(),
         digest: playbook.digest(),
         engine: ENGINE_VERSION,
         policy: shared.ports.policy.digest(),
         catalogue: shared.settings.catalogue,
-        trigger: Some(entry.seq()),
+        trigger,
         parent: None,
         input,
-    });
-    let mut draft = Draft::new(shared.settings.agent.clone(), record).caused_by(entry.seq());
-    draft.run = OfRun::Starts;
-    draft.scope = entry.header.scope.clone();
-    draft.observed = Some(event.time);
-    draft
+    })
 }
 
 /// A passed task.

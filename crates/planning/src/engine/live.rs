@@ -43,6 +43,8 @@ pub(crate) struct Live {
     pub steps: u32,
     /// Acts that were done and can be undone, in order.
     pub acts: Vec<DoneAct>,
+    /// What the next task gets, where it may not be entered before what was passed is on disk.
+    pub held: Option<Flow>,
     /// What persons have approved.
     pub approved: BTreeMap<GateId, (CapabilityName, Arc<Value>)>,
     /// What a person at a gate is shown.

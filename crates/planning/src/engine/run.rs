@@ -116,6 +116,7 @@ impl Live {
             queue: VecDeque::new(),
             steps: 0,
             acts: Vec::new(),
+            held: None,
             approved: BTreeMap::new(),
             subjects: BTreeSet::new(),
         }

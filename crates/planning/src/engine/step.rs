@@ -17,7 +17,7 @@ use sinew_expr::{Schema, digest, digest_value};
 use super::flow::Flow;
 use super::live::{Active, Frame, Live, Moment, Phase, State, TryState, placed};
 use super::scope::Scope;
-use crate::playbook::{Action, BlockId, Case, Catch, Retry, Shape, Task, Then, read_duration};
+use crate::playbook::{Action, BlockId, Case, Catch, Durability, Retry, Shape, Task, Then, read_duration};
 use crate::{Effect, faults};
 
 /// Tasks passed by one entry. Far above any honest playbook between two questions; a loop that asks nothing ends here.
@@ -58,6 +58,10 @@ impl Live {
     pub fn drive(&mut self, mut next: Next, now: Moment) {
         for _ in 0..STEPS_PER_ENTRY_MAX {
             next = match next {
+                Next::Enter(raw) if self.waits_for_disk() => {
+                    self.held = Some(raw);
+                    return;
+                }
                 Next::Enter(raw) => self.enter(raw, now).unwrap_or_else(Next::Fault),
                 Next::Done(raw) => self.done(&raw, now).unwrap_or_else(Next::Fault),
                 Next::Close(output) => self.close(output),
@@ -73,6 +77,21 @@ impl Live {
         let mut fault = faults::runtime(detail);
         fault.instance = self.pointer();
         self.finish(RunEnd::Faulted { error: fault }, now);
+    }
+
+    /// Says whether the next task must wait until those that were passed are on disk.
+    fn waits_for_disk(&self) -> bool {
+        let more = || self.frames.last().is_some_and(|f| self.playbook.block(f.block).get(f.at).is_some());
+        self.playbook.durability == Durability::Strict && self.next_note().is_some() && more()
+    }
+
+    /// Goes on into the task that was held, once all that was passed is on disk.
+    pub fn go_on_from_disk(&mut self, now: Moment) {
+        if self.next_note().is_none()
+            && let Some(raw) = self.held.take()
+        {
+            self.drive(Next::Enter(raw), now);
+        }
     }
 
     fn enter(&mut self, raw: Flow, now: Moment) -> Result<Next, Fault> {
@@ -340,6 +359,7 @@ impl Live {
     pub fn finish(&mut self, end: RunEnd, now: Moment) {
         self.frames.clear();
         self.acts.clear();
+        self.held = None;
         self.push(now, Effect::End { run: self.id, cause: now.seq, end });
     }
 }

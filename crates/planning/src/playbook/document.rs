@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sinew_contract::{Digest, PlaybookName};
 
 use super::reader::{Spot, member};
-use super::{EventFilter, Playbook, Reader, read_duration};
+use super::{Durability, EventFilter, Playbook, Reader, read_duration};
 
 /// Versions of the DSL that we read.
 const VERSIONS: &[&str] = &["1.0.0", "1.0.1", "1.0.2", "1.0.3"];
@@ -23,10 +23,11 @@ pub(crate) fn parse(document: Value, digest: Digest, reader: &mut Reader<'_>) ->
     let timeout = root.get("timeout").and_then(|value| timeout(value, "/timeout", reader));
     let block = reader.required(root, "", "do").and_then(|value| reader.block(value, "/do"));
     let output = reader.shape(root, "", "output", Spot::WorkflowOutput);
+    let durability = durability(&document, reader);
     let (name, version) = head?;
     let root = block?;
     let (tasks, blocks) = (std::mem::take(&mut reader.tasks), std::mem::take(&mut reader.blocks));
-    Some(Playbook { name, version, digest, document, schedule, input, output, timeout, tasks, blocks, root })
+    Some(Playbook { name, version, digest, document, schedule, input, output, timeout, durability, tasks, blocks, root })
 }
 
 /// Name and version.
@@ -50,6 +51,19 @@ fn head(value: &Value, reader: &mut Reader<'_>) -> Option<(PlaybookName, String)
         reader.wrong("name", "/document/name", error.to_string(), "use lower case, digits and hyphens");
     });
     Some((name.ok()?, version?))
+}
+
+/// `document.metadata.sinew.durability`: the standard leaves metadata to whoever runs the playbook.
+fn durability(document: &Value, reader: &mut Reader<'_>) -> Durability {
+    let at = "/document/metadata/sinew/durability";
+    match document.pointer(at).map(Value::as_str) {
+        None | Some(Some("native")) => Durability::Native,
+        Some(Some("strict")) => Durability::Strict,
+        Some(_) => {
+            reader.wrong("durability", at, "this is no durability".to_owned(), "write `native` or `strict`");
+            Durability::Native
+        }
+    }
 }
 
 /// `use.retries` and `use.errors`; the rest of `use` is not enabled.
