@@ -1,14 +1,25 @@
 //! `sinew bench`: how fast a part is, beside a floor measured in the same round. One file per subject in `bench/`.
 
+mod durable;
+
 use clap::Subcommand;
 
 use super::Outcome;
 
 /// `sinew bench …`.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Durable runs of ten trivial steps, beside a bare log on the same disk.
+    Durable(durable::Args),
+    /// The other process of `bench durable --mode worker`.
+    #[command(hide = true)]
+    DurableWorker,
+}
 
 /// Measures.
-pub fn run(command: &Command, _json: bool) -> Outcome {
-    match *command {}
+pub fn run(command: &Command, json: bool) -> Outcome {
+    match command {
+        Command::Durable(args) => durable::run(args, json),
+        Command::DurableWorker => durable::work(),
+    }
 }
