@@ -96,6 +96,17 @@ fn check_role(role: &str, people: &[Person]) -> Result<()> {
     bail!("`gates.role` in sinew.toml is `{role}`, and nobody in people.toml has this role; give it to a person")
 }
 
+/// The files of any folder with this ending: `(file name, text)`, by name.
+///
+/// # Errors
+/// Where there is no such folder, or a file in it is too large or not text.
+pub fn read_texts(folder: &Path, ending: &str) -> Result<Vec<(String, String)>> {
+    if !folder.is_dir() {
+        bail!("`{}` is not a folder", folder.display());
+    }
+    read_folder(folder, ending)
+}
+
 /// The files of a folder with this ending; an absent folder is an empty one.
 fn read_folder(folder: &Path, ending: &str) -> Result<Vec<(String, String)>> {
     let entries = match std::fs::read_dir(folder) {

@@ -118,7 +118,21 @@ fn names(deployment: &Deployment, manifests: &Manifests, reasoner: &Reasoner, ma
     }
 }
 
-fn playbooks(deployment: &Deployment, known: &Known) -> Result<Vec<Arc<Playbook>>> {
+/// One playbook's text, checked.
+///
+/// # Errors
+/// With every finding that keeps it from running.
+pub fn playbook(text: &str, known: &Known) -> Result<Arc<Playbook>> {
+    let (playbook, findings) = sinew_planning::check(text, known);
+    let why = || findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    playbook.map(Arc::new).with_context(why)
+}
+
+/// All playbooks of a deployment, checked.
+///
+/// # Errors
+/// With every finding that keeps one from running.
+pub fn playbooks(deployment: &Deployment, known: &Known) -> Result<Vec<Arc<Playbook>>> {
     let (mut playbooks, mut wrong): (Vec<Arc<Playbook>>, Vec<String>) = (Vec::new(), Vec::new());
     for (file, text) in deployment.texts("playbooks") {
         let (playbook, findings) = sinew_planning::check(&text, known);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use sinew_contract::{Blobs, Digest, Journal, Record, RunId, Seq};
-use sinew_planning::{Divergence, Engine, Known, Playbook};
+use sinew_planning::{Divergence, Engine, History, Known, Playbook};
 
 use super::parts;
 
@@ -37,6 +37,19 @@ pub fn replay(data: &Path, known: &Known) -> Result<Replayed> {
         }
     })?;
     Ok(Replayed { runs, divergences: engine.divergences().to_vec() })
+}
+
+/// Reads what each run of a data directory asked and was answered.
+///
+/// # Errors
+/// As `replay`.
+pub fn history(data: &Path, known: &Known) -> Result<History> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (log, blobs) = super::open_log(data)?;
+    let playbooks = runtime.block_on(pinned(&log, &blobs, known))?;
+    let mut history = History::new(playbooks.into_values());
+    each(&log, |entry| history.read(entry))?;
+    Ok(history)
 }
 
 /// The playbooks that runs of this log are pinned to, from the blob store.

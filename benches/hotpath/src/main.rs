@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use sinew_contract::{
     Actuator, Approvers, Ask, BootTime, Clock, Decision, Digest, Entry, EntryRef, ErrorKind, Failure, Journal, Model,
@@ -49,7 +48,7 @@ async fn measure(mode: &str, concurrency: usize, runs: u32, dir: &Path) -> Anyth
     let running = tokio::spawn(dispatcher.run(stopping));
     let (cpu, started) = (cpu_now(), Instant::now());
     drive(&log, &desk, &playbook, concurrency, runs).await?;
-    let (took, cpu) = (started.elapsed().as_secs_f64(), (cpu_now() - cpu).as_secs_f64());
+    let (took, cpu) = (started.elapsed().as_secs_f64(), cpu_now().saturating_sub(cpu).as_secs_f64());
     let steps = f64::from(runs * STEPS);
     println!("{:.0} runs/s, {:.1} us of processor per step", f64::from(runs) / took, cpu * 1e6 / steps);
     stop.send_replace(true);
@@ -118,23 +117,23 @@ fn ports(log: &Arc<FileLog>) -> Ports {
     }
 }
 
+/// What this process took of the processors so far; the kernel counts in hundredths of a second.
 fn cpu_now() -> Duration {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
-/// The machine's clocks.
+/// The machine's clocks, as the standard library reads them: callgrind knows no others.
 struct Machine;
 
 #[async_trait]
 impl Clock for Machine {
     fn now(&self) -> Now {
-        let micros = |id| {
-            let now = clock_gettime(id);
-            now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
-        };
-        let boot = u64::try_from(micros(ClockId::Boottime)).unwrap_or(0);
-        Now { wall: Timestamp(micros(ClockId::Realtime)), boot: BootTime(boot) }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = u64::try_from(since.as_micros()).unwrap_or(0);
+        Now { wall: Timestamp(i64::try_from(micros).unwrap_or(0)), boot: BootTime(micros) }
     }
 
     async fn sleep_until(&self, until: Timestamp) {

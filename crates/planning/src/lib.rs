@@ -13,6 +13,7 @@ mod finding;
 mod functions;
 mod playbook;
 mod progress;
+mod whatif;
 mod yaml;
 
 pub use check::*;
@@ -23,3 +24,4 @@ pub use engine::*;
 pub use finding::*;
 pub use playbook::Playbook;
 pub use progress::{GateState, Progress};
+pub use whatif::{Alternative, Change, Course, Decided, History, Range, Report, Row, Thresholds, what_if};

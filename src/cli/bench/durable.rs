@@ -190,8 +190,7 @@ fn row(mode: Mode, concurrency: usize, all: &[Measured]) -> Row {
 }
 
 fn against_floor(rows: &mut [Row]) {
-    let floors: Vec<_> =
-        rows.iter().filter(|r| r.mode == Mode::Floor).map(|r| (r.concurrency, r.runs_per_s)).collect();
+    let floors: Vec<_> = rows.iter().filter(|r| r.mode == Mode::Floor).map(|r| (r.concurrency, r.runs_per_s)).collect();
     for row in rows {
         let floor = floors.iter().find(|(c, _)| *c == row.concurrency);
         row.percent_of_floor = floor.map_or(0.0, |(_, floor)| round(row.runs_per_s / floor * 100.0));

@@ -27,7 +27,20 @@ pub(crate) fn parse(document: Value, digest: Digest, reader: &mut Reader<'_>) ->
     let (name, version) = head?;
     let root = block?;
     let (tasks, blocks) = (std::mem::take(&mut reader.tasks), std::mem::take(&mut reader.blocks));
-    Some(Playbook { name, version, digest, document, schedule, input, output, timeout, durability, tasks, blocks, root })
+    Some(Playbook {
+        name,
+        version,
+        digest,
+        document,
+        schedule,
+        input,
+        output,
+        timeout,
+        durability,
+        tasks,
+        blocks,
+        root,
+    })
 }
 
 /// Name and version.

@@ -6,3 +6,4 @@ mod gates;
 mod hop;
 mod restart;
 mod runs;
+mod what_if;

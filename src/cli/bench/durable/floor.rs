@@ -21,13 +21,15 @@ use super::{Measured, STEPS};
 const FILE: u64 = 64 << 20;
 /// Bytes of a record: what a step of ours takes, about.
 const RECORD: usize = 200;
+/// Records that may wait for the writer; each caller has one at most.
+const QUEUE_MAX: usize = 1_024;
 
 type Waiting = (Vec<u8>, oneshot::Sender<()>);
 
 /// Runs the floor.
 pub(super) async fn measure(dir: &Path, concurrency: usize, runs: usize) -> Result<Measured> {
     let file = make(&dir.join("floor")).context("cannot make the floor's file")?;
-    let (queue, waiting) = mpsc::unbounded_channel();
+    let (queue, waiting) = mpsc::channel(QUEUE_MAX);
     let writer = std::thread::spawn(move || write(&file, waiting));
     let started = Instant::now();
     let mut callers = JoinSet::new();
@@ -56,14 +58,14 @@ fn make(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-async fn call(queue: &mpsc::UnboundedSender<Waiting>, caller: usize, runs: usize) -> Result<Vec<std::time::Duration>> {
+async fn call(queue: &mpsc::Sender<Waiting>, caller: usize, runs: usize) -> Result<Vec<std::time::Duration>> {
     let mut each = Vec::with_capacity(runs);
     for run in 0..runs {
         let started = Instant::now();
         for step in 0..STEPS {
             let byte = u8::try_from((caller ^ run ^ step) & 0xff).unwrap_or_default();
             let (answer, synced) = oneshot::channel();
-            queue.send((vec![byte; RECORD], answer)).map_err(|_| anyhow!("the floor's writer has ended"))?;
+            queue.send((vec![byte; RECORD], answer)).await.map_err(|_| anyhow!("the floor's writer has ended"))?;
             synced.await?;
         }
         each.push(started.elapsed());
@@ -71,7 +73,7 @@ async fn call(queue: &mpsc::UnboundedSender<Waiting>, caller: usize, runs: usize
     Ok(each)
 }
 
-fn write(file: &File, mut waiting: mpsc::UnboundedReceiver<Waiting>) -> Result<u64> {
+fn write(file: &File, mut waiting: mpsc::Receiver<Waiting>) -> Result<u64> {
     let (mut offset, mut syncs, mut previous) = (0u64, 0, [0u8; 32]);
     let (mut batch, mut buffer) = (Vec::new(), Vec::new());
     while let Some(first) = waiting.blocking_recv() {

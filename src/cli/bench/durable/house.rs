@@ -125,7 +125,9 @@ impl House {
 fn playbook(mode: Mode) -> Result<Playbook> {
     let durability = if mode == Mode::Strict { "strict" } else { "native" };
     let step = |n: usize| match mode {
-        Mode::Worker => format!("  - s{n}: {{ call: http, with: {{ method: get, endpoint: 'http://worker.local/step' }} }}\n"),
+        Mode::Worker => {
+            format!("  - s{n}: {{ call: http, with: {{ method: get, endpoint: 'http://worker.local/step' }} }}\n")
+        }
         _ => format!("  - s{n}: {{ set: {{ n: '${{ .n + 1 }}' }} }}\n"),
     };
     let steps: String = (0..STEPS).map(step).collect();

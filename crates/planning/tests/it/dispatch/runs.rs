@@ -5,6 +5,7 @@ use std::time::Duration;
 use sinew_contract::{Record, RunEnd, Seq};
 
 use super::bench::{Bench, on_go};
+use crate::world::{playbook, principal};
 
 const PURE: &str = "  - a: { set: { x: 1 } }\n  - b: { set: { y: '${ .x }' } }\n";
 
@@ -131,7 +132,7 @@ async fn a_cancelled_wait_ends_the_run_and_nothing_fires_later() {
     let house = bench.up().await;
     bench.go("o1", "k1");
     bench.until("timer-set", 1).await;
-    let by = crate::world::principal("person:mia");
+    let by = principal("person:mia");
     house.desk.cancel(bench.first_run(), by, "wrong parcel".to_owned()).await.expect("taken");
     bench.until("run-ended", 1).await;
     house.desk.catch_up().await.expect("it runs");
@@ -140,4 +141,45 @@ async fn a_cancelled_wait_ends_the_run_and_nothing_fires_later() {
     house.down().await;
     assert_eq!(bench.story(), "event | run-started | timer-set | cancel-asked | run-ended");
     assert_eq!(bench.ends(), [RunEnd::Cancelled { reason: "wrong parcel".to_owned() }]);
+}
+
+/// The same playbook with another durability.
+fn strict(text: &str) -> String {
+    text.replace("version: '1.0.0' }", "version: '1.0.0', metadata: { sinew: { durability: strict } } }")
+}
+
+#[tokio::test]
+async fn a_strict_run_enters_a_task_when_the_one_before_it_is_on_disk_also_after_a_crash() {
+    let three = format!("{PURE}  - c: {{ set: {{ z: '${{ .y }}' }} }}\n");
+    let texts = [strict(&on_go("p", &three))];
+    let bench = Bench::new(&texts);
+    let house = bench.up().await;
+    bench.go("o1", "k1");
+    bench.until("run-ended", 1).await;
+    house.down().await;
+    assert_eq!(bench.story(), "event | run-started | stepped | stepped | stepped run-ended");
+    // Cut off after any entry, it goes on from there and comes to the same end.
+    let whole = bench.journal.entries();
+    for kept in 2..whole.len() {
+        let again = Bench::over(&texts, &whole[..kept], bench.clock.clone(), bench.hop.target.clone());
+        let house = again.up().await;
+        again.until("run-ended", 1).await;
+        house.down().await;
+        let records = |bench: &Bench| bench.journal.entries().iter().map(|e| e.record.clone()).collect::<Vec<_>>();
+        assert_eq!(records(&again), records(&bench), "cut off after {kept}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_started_by_hand_is_acknowledged_with_its_first_entry_and_ends_by_itself() {
+    let text = on_go("p", PURE);
+    let bench = Bench::new(std::slice::from_ref(&text));
+    let house = bench.up().await;
+    let by = principal("person:mia");
+    let run = house.desk.start(&playbook(&text), serde_json::json!([]), by.clone()).await.expect("it starts");
+    bench.until("run-ended", 1).await;
+    house.down().await;
+    assert_eq!(bench.story(), "run-started | stepped stepped run-ended");
+    let first = &bench.journal.entries()[0];
+    assert_eq!((first.header.run, &first.header.principal), (Some(run), &by), "whoever started it stands in the log");
 }
