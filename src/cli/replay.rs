@@ -62,7 +62,7 @@ pub fn run(data: Option<PathBuf>, args: &Args, json: bool) -> Outcome {
     Ok(if wrong.is_empty() { Exit::Ok } else { Exit::Failed })
 }
 
-fn say(replayed: &Replayed, wrong: &[&sinew_planning::Divergence], of_run: impl Fn(&RunId) -> bool) {
+fn say(replayed: &Replayed, wrong: &[&Divergence], of_run: impl Fn(&RunId) -> bool) {
     for divergence in wrong {
         print_line(&format!("{} differs at entry {}: {}", divergence.run, divergence.seq, divergence.what));
         print_line(&format!("  the fold expected: {}", step(divergence.expected.as_ref())));
