@@ -24,7 +24,7 @@ use anyhow::{Context, Result, anyhow};
 use sinew_actuation::{Act, Manifests};
 use sinew_api::people::{People, check_bind, local_token};
 use sinew_contract::{
-    Actuator, Approvers, Blobs, Clock, Device, DeviceId, ErrorKind, Journal, LogId, Policy, PrincipalId, Recall,
+    Actuator, Approvers, Blobs, Clock, Device, DeviceId, ErrorKind, Event, Journal, LogId, Policy, PrincipalId, Recall,
 };
 use sinew_journal::{DataDir, FileBlobs, FileLog, OpenError, Options, RealDisk};
 use sinew_memory::Memory;
@@ -84,6 +84,9 @@ impl Ground {
     }
 }
 
+/// What stands between the dispatcher and the last hop.
+pub type Before = Box<dyn FnOnce(Arc<dyn Actuator>) -> Arc<dyn Actuator> + Send>;
+
 /// A deployment, assembled and recovered, not yet running.
 pub struct Hub {
     started: Started,
@@ -107,6 +110,15 @@ impl Hub {
     /// `BadConfig` for a deployment that is not right; `AuditBroken` for a log that was changed; `Failed` where the data
     /// directory or the address cannot be had.
     pub async fn start(deployment: Deployment) -> Result<Self, Coded> {
+        Self::start_before(deployment, Box::new(|last_hop| last_hop)).await
+    }
+
+    /// As `start`, with something between the dispatcher and the last hop, so that what goes wrong on that way can be made
+    /// to go wrong. Nothing can stand behind the last hop: it alone holds the devices.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_before(deployment: Deployment, before: Before) -> Result<Self, Coded> {
         let begun = Instant::now();
         choose_tls();
         let parts = Parts::load(&deployment).or_exit(Exit::BadConfig)?;
@@ -115,7 +127,7 @@ impl Hub {
         let places = Places::new(dir.path());
         let people = door(&deployment, &places)?;
         let listener = bind(deployment.config.listen).or_exit(Exit::Failed)?;
-        let hub = Self::assemble(deployment, parts, &dir, (people, listener), begun).await;
+        let hub = Self::assemble(deployment, parts, &dir, (people, listener), (begun, before)).await;
         hub.map_err(|error| Coded::new(exit_of(&error), error))
     }
 
@@ -124,7 +136,7 @@ impl Hub {
         parts: Parts,
         dir: &DataDir,
         (people, listener): (People, TcpListener),
-        begun: Instant,
+        (begun, before): (Instant, Before),
     ) -> Result<Self> {
         let places = Places::new(dir.path());
         let ground = Ground::open(dir, &places)?;
@@ -132,7 +144,7 @@ impl Hub {
         let engine = recover::engine(&parts, journal.as_ref(), blobs.as_ref()).await?;
         let stops = Stops::open(dir.path())?;
         let manifests: Vec<_> = parts.manifests.iter().cloned().collect();
-        let actuator = last_hop(parts.manifests, parts.devices, &ground, &stops);
+        let actuator = before(last_hop(parts.manifests, parts.devices, &ground, &stops));
         let policy: Arc<dyn Policy> = Arc::new(parts.policy);
         recover::boot(journal.as_ref(), &deployment, policy.as_ref()).await?;
         let outside = Outside { journal: Arc::clone(&journal), blobs: Arc::clone(&blobs), clock: Arc::clone(&clock) };
@@ -199,6 +211,17 @@ impl Hub {
             places,
             names,
         })
+    }
+
+    /// Takes events in, each once for ever by its source and id; returns when they are on disk.
+    ///
+    /// # Errors
+    /// `Busy` where they cannot be kept now; `Broken` where the log is.
+    pub async fn admit(&self, events: Vec<Event>, by: &PrincipalId) -> Result<()> {
+        for event in events {
+            self.inside.intake.admit(event, by).await?;
+        }
+        Ok(())
     }
 
     /// How it can be reached.

@@ -197,7 +197,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Playbook(args) => playbook::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, &data, json),
         Command::Sql(args) => sql::run(&data, &args, json),
-        Command::Eval(args) => eval::run(&args, json),
+        Command::Eval(args) => eval::run(&args, named.as_deref(), json),
         Command::Bench(args) => bench::run(&args, json),
     }
 }

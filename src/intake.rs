@@ -94,11 +94,23 @@ impl Intake {
         }
         let observed = delivery.at.unwrap_or_else(|| self.clock.now().wall);
         let event = self.read(&delivery, observed).await?;
+        self.admit(event, &delivery.by).await
+    }
+
+    /// Takes an event in and returns when it is on disk; the same one again is told apart by its source and id.
+    ///
+    /// # Errors
+    /// `Busy` where it cannot be kept now; `Broken` where the log is.
+    pub async fn admit(&self, event: Event, by: &PrincipalId) -> Result<Taken, Failure> {
+        let identity = identity(&event.source, &event.id);
         loop {
+            if let Some(seq) = self.known(identity) {
+                return Ok(Taken { seq, repeated: true });
+            }
             let since = self.seen().folded;
-            let mut draft = Draft::new(delivery.by.clone(), Record::Event(event.clone()))
-                .touching(format!("event/{}/{}", delivery.source, delivery.id));
-            draft.observed = Some(observed);
+            let mut draft = Draft::new(by.clone(), Record::Event(event.clone()))
+                .touching(format!("event/{}/{}", event.source, event.id));
+            draft.observed = Some(event.time);
             match self.journal.append(vec![draft], Expect::Untouched { since }).await {
                 Ok(appended) => {
                     let seq = appended.entries.first().map_or(Seq::ZERO, |entry| entry.seq);
@@ -106,9 +118,6 @@ impl Intake {
                 }
                 Err(failure) if failure.kind() == ErrorKind::Conflict => self.catch_up()?,
                 Err(failure) => return Err(failure),
-            }
-            if let Some(seq) = self.known(identity) {
-                return Ok(Taken { seq, repeated: true });
             }
         }
     }

@@ -2,6 +2,9 @@
 
 mod barcodes;
 mod recall;
+mod retail;
+
+use std::path::Path;
 
 use clap::Subcommand;
 
@@ -14,12 +17,19 @@ pub enum Command {
     Barcodes(barcodes::Args),
     /// Find the turns of long conversations that answer questions.
     Recall(recall::Args),
+    /// Replay the ground truth of a retail back end through the whole effect path, and count what was doubled or lost.
+    Retail(retail::Args),
+    /// The hub that `eval retail` starts and kills.
+    #[command(hide = true)]
+    RetailHub(retail::replica::Args),
 }
 
-/// Judges.
-pub fn run(command: &Command, json: bool) -> Outcome {
+/// Judges. `data` is what `--data` names.
+pub fn run(command: &Command, data: Option<&Path>, json: bool) -> Outcome {
     match command {
         Command::Barcodes(args) => barcodes::run(args, json),
         Command::Recall(args) => recall::run(args, json),
+        Command::Retail(args) => retail::run(args, data, json),
+        Command::RetailHub(args) => retail::replica::run(args),
     }
 }

@@ -6,5 +6,6 @@ mod cli;
 mod crash;
 mod house;
 mod pages;
+mod retail;
 mod stage;
 mod support;
