@@ -13,6 +13,7 @@ pub mod places;
 mod recover;
 pub mod replay;
 mod tasks;
+mod wired;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -21,10 +22,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use sinew_actuation::{Act, Manifests};
+use sinew_actuation::{Act, Manifests, Rules};
 use sinew_api::people::{People, check_bind, local_token};
 use sinew_contract::{
     Actuator, Approvers, Blobs, Clock, Device, DeviceId, ErrorKind, Event, Journal, LogId, Policy, PrincipalId, Recall,
+    Reflexive,
 };
 use sinew_journal::{DataDir, FileBlobs, FileLog, OpenError, Options, RealDisk};
 use sinew_memory::Memory;
@@ -42,6 +44,7 @@ use crate::intake::Intake;
 use crate::runtime::{SystemClock, choose_tls};
 use parts::Parts;
 use places::Places;
+use wired::Wired;
 
 /// How a hub can be reached, once it is ready.
 #[derive(Clone, Debug)]
@@ -97,6 +100,8 @@ pub struct Hub {
     dispatcher: Dispatcher,
     keeper: Keeper,
     folders: Vec<Arc<sinew_drivers::FolderDevice>>,
+    wired: Vec<Wired>,
+    policy: Arc<dyn Policy>,
     listener: TcpListener,
     places: Places,
     /// By which names others may call it.
@@ -155,7 +160,7 @@ impl Hub {
             journal: Arc::clone(&journal),
             recall: Arc::new(memory.clone()) as Arc<dyn Recall>,
             model: Arc::clone(&reasoner) as _,
-            policy,
+            policy: Arc::clone(&policy),
             actuator: Arc::clone(&actuator),
         };
         let mut dispatcher = Dispatcher::new(ports, settings(&deployment, parts.agent), engine);
@@ -165,6 +170,7 @@ impl Hub {
         reasoner.recovered();
         recover::settle_stops(journal.as_ref(), &stops).await?;
         dispatcher.recover().await?;
+        let wired = connect(parts.wired, &ground, &stops, policy.as_ref()).await?;
         let secret = places.secret()?;
         let owner = people.owner().map(|person| person.name.clone()).unwrap_or_default();
         let url = format!("http://{}", listener.local_addr()?);
@@ -207,6 +213,8 @@ impl Hub {
             dispatcher,
             keeper,
             folders: parts.folders,
+            wired,
+            policy,
             listener,
             places,
             names,
@@ -239,7 +247,21 @@ impl Hub {
     /// # Errors
     /// Whatever made a part fail.
     pub async fn run(self, until: impl Future<Output = std::io::Result<()>> + Send) -> Result<()> {
-        let Self { log, inside, people, dispatcher, keeper, folders, listener, places, started, names, .. } = self;
+        let Self {
+            log,
+            inside,
+            people,
+            dispatcher,
+            keeper,
+            folders,
+            wired,
+            policy,
+            listener,
+            places,
+            started,
+            names,
+            ..
+        } = self;
         let (stop, stopping) = watch::channel(false);
         let mut parts: JoinSet<Result<()>> = JoinSet::new();
         let of = |stopping: &watch::Receiver<bool>| stopping.clone();
@@ -260,10 +282,22 @@ impl Hub {
         for folder in folders {
             parts.spawn(tasks::listen(folder, Arc::clone(&inside), of(&stopping)));
         }
+        for wired in &wired {
+            wired.device.start()?;
+            let (inside, wired) = (&inside, || wired.clone());
+            let policy = Arc::clone(&policy);
+            parts.spawn(wired::keep_reflexes(wired(), Arc::clone(inside), policy, of(&stopping)));
+            parts.spawn(wired::take_events(wired(), Arc::clone(inside), of(&stopping)));
+            parts.spawn(wired::tell_drops(wired(), Arc::clone(inside), of(&stopping)));
+            parts.spawn(wired::tell_presence(wired(), Arc::clone(inside), of(&stopping)));
+        }
         let outcome = tokio::select! {
             signal = until => signal.context("waiting for the end"),
             failed = tasks::first_failure(&mut parts) => Err(failed),
         };
+        for wired in wired {
+            tokio::task::spawn_blocking(move || wired.device.end()).await.context("a device cannot end")?;
+        }
         stop.send_replace(true);
         while let Some(ended) = parts.join_next().await {
             if let Ok(Err(failure)) = ended {
@@ -295,6 +329,24 @@ fn last_hop(
     #[cfg(feature = "faults")]
     let actuator = actuator.with_faults(crate::faults::hop());
     Arc::new(actuator)
+}
+
+/// Puts the reflexes in force, as far as policy grants them; the devices are not connected yet.
+async fn connect(
+    wired: Vec<(Arc<sinew_drivers::MqttDevice>, Rules)>,
+    ground: &Ground,
+    stops: &Stops,
+    policy: &dyn Policy,
+) -> Result<Vec<Wired>> {
+    let mut all = Vec::new();
+    for (device, rules) in wired {
+        let reflexes = Arc::new(rules.with(Arc::clone(stops.latch()), Arc::clone(&ground.clock)));
+        let wired = Wired { device, reflexes };
+        wired.grant(ground.journal.as_ref(), policy, ground.clock.as_ref()).await?;
+        wired.device.attach(wired.reflexes.filters(), Arc::clone(&wired.reflexes) as _);
+        all.push(wired);
+    }
+    Ok(all)
 }
 
 /// What the dispatcher needs to know of the deployment.

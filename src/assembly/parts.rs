@@ -8,9 +8,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sinew_actuation::Manifests;
+use sinew_actuation::{Manifests, Rules};
 use sinew_contract::{Device, DeviceId, ErrorKind, Failure, PlaybookName, PrincipalId};
-use sinew_drivers::{Egress, FolderDevice, Surroundings};
+use sinew_drivers::{Egress, FolderDevice, MqttDevice, Surroundings};
 use sinew_perception::{ScanConfig, Scanner};
 use sinew_planning::{Known, KnownCapability, Playbook, Severity};
 use sinew_policy::Cedar;
@@ -51,6 +51,8 @@ pub struct Parts {
     pub devices: BTreeMap<DeviceId, Arc<dyn Device>>,
     /// Watched folders.
     pub folders: Vec<Arc<FolderDevice>>,
+    /// Devices behind a broker, each with the rules of its reflexes.
+    pub wired: Vec<(Arc<MqttDevice>, Rules)>,
     /// The reader of pictures.
     pub scanner: Scanner,
     /// What playbooks may name.
@@ -69,8 +71,9 @@ impl Parts {
         let reasoner = Reasoner::load(&deployment.texts("rules"), &deployment.texts("templates"))
             .context("the rules or templates are not right")?;
         let models = Catalogue::load(&deployment.texts("models")).context("the models are not right")?;
-        let (devices, folders) = open_devices(deployment)?;
+        let Devices { devices, folders, wired } = open_devices(deployment)?;
         let manifests = Manifests::load(&deployment.texts("capabilities"), &devices)?;
+        let wired = rules(wired, &manifests)?;
         let (agent, may) = agent(deployment)?;
         let known = names(deployment, &manifests, &reasoner, &may);
         let playbooks = playbooks(deployment, &known)?;
@@ -78,7 +81,7 @@ impl Parts {
         let config: ScanConfig =
             serde_json::from_value(formats).context("`scan.formats` in sinew.toml is not right")?;
         let scanner = Scanner::new(config).context("`scan` in sinew.toml is not right")?;
-        Ok(Self { agent, policy, reasoner, models, manifests, devices, folders, scanner, known, playbooks })
+        Ok(Self { agent, policy, reasoner, models, manifests, devices, folders, wired, scanner, known, playbooks })
     }
 }
 
@@ -88,7 +91,7 @@ impl Parts {
 /// As `Parts::load`, but for the playbooks themselves.
 pub fn known(deployment: &Deployment) -> Result<Known> {
     let reasoner = Reasoner::load(&deployment.texts("rules"), &deployment.texts("templates"))?;
-    let (devices, _) = open_devices(deployment)?;
+    let Devices { devices, .. } = open_devices(deployment)?;
     let manifests = Manifests::load(&deployment.texts("capabilities"), &devices)?;
     let (_, may) = agent(deployment)?;
     Ok(names(deployment, &manifests, &reasoner, &may))
@@ -158,22 +161,46 @@ fn agent(deployment: &Deployment) -> Result<(PrincipalId, Vec<String>)> {
     bail!("sinew.toml names the agent `{wanted}`, and no file in agents/ has that name")
 }
 
-type Devices = BTreeMap<DeviceId, Arc<dyn Device>>;
+/// The devices of a deployment, under each face that they have.
+#[derive(Default)]
+struct Devices {
+    devices: BTreeMap<DeviceId, Arc<dyn Device>>,
+    folders: Vec<Arc<FolderDevice>>,
+    /// With the `[[reflex]]` tables of the device's file, as they are written.
+    wired: Vec<(Arc<MqttDevice>, Value)>,
+}
 
-fn open_devices(deployment: &Deployment) -> Result<(Devices, Vec<Arc<FolderDevice>>)> {
+/// Compiles the rules that stand beside devices.
+fn rules(wired: Vec<(Arc<MqttDevice>, Value)>, manifests: &Manifests) -> Result<Vec<(Arc<MqttDevice>, Rules)>> {
+    let compile = |(device, tables): (Arc<MqttDevice>, Value)| {
+        let rules = Rules::compile(device.id(), &tables, manifests, device.as_ref())?;
+        Ok((device, rules))
+    };
+    wired.into_iter().map(compile).collect()
+}
+
+fn open_devices(deployment: &Deployment) -> Result<Devices> {
     let surroundings = surroundings(deployment);
-    let (mut devices, mut folders) = (BTreeMap::new(), Vec::new());
+    let mut all = Devices::default();
     let own = ("http (built in)".to_owned(), HTTP.to_owned());
     for (file, text) in deployment.texts("devices").into_iter().chain([own]) {
         let value: toml::Value = toml::from_str(&text).with_context(|| format!("`devices/{file}` is not right"))?;
-        let value: Value = serde_json::to_value(value).with_context(|| format!("`devices/{file}` is not right"))?;
+        let mut value: Value = serde_json::to_value(value).with_context(|| format!("`devices/{file}` is not right"))?;
+        let reflexes = value.as_object_mut().and_then(|file| file.remove("reflex"));
         let opened = sinew_drivers::open(&value, &surroundings).with_context(|| format!("`devices/{file}`"))?;
-        folders.extend(opened.folder);
-        if let Some(twice) = devices.insert(opened.device.id().clone(), Arc::clone(&opened.device)) {
+        all.folders.extend(opened.folder);
+        match (opened.mqtt, reflexes) {
+            (Some(device), tables) => all.wired.push((device, tables.unwrap_or_else(|| json!([])))),
+            (None, Some(_)) => {
+                bail!("`devices/{file}`: only a device that speaks by itself (mqtt) can have a `reflex`")
+            }
+            (None, None) => {}
+        }
+        if let Some(twice) = all.devices.insert(opened.device.id().clone(), Arc::clone(&opened.device)) {
             bail!("`devices/{file}`: there are two devices named `{}`", twice.id());
         }
     }
-    Ok((devices, folders))
+    Ok(all)
 }
 
 fn surroundings(deployment: &Deployment) -> Surroundings {

@@ -1,6 +1,7 @@
 //! `sinew bench`: how fast a part is, beside a floor measured in the same round. One file per subject in `bench/`.
 
 mod durable;
+mod reflex;
 
 use clap::Subcommand;
 
@@ -14,6 +15,8 @@ pub enum Command {
     /// The other process of `bench durable --mode worker`.
     #[command(hide = true)]
     DurableWorker,
+    /// Sensor message to command, through a broker: Sinew beside a bare rule, at rising rates.
+    Reflex(reflex::Args),
 }
 
 /// Measures.
@@ -21,5 +24,6 @@ pub fn run(command: &Command, json: bool) -> Outcome {
     match command {
         Command::Durable(args) => durable::run(args, json),
         Command::DurableWorker => durable::work(),
+        Command::Reflex(args) => reflex::run(args, json),
     }
 }

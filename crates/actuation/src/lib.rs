@@ -11,6 +11,7 @@
 //! permit -> journal (read back) -> keys -> latch -> clock -> device -> Outcome    (moves once)
 //! permit -> journal (read back) -> target, asked by key        -> Outcome         (never repeats)
 //! entry  -> ledger
+//! message -> [`reflex`] -> shot                                                (moves at once, on a standing grant)
 //! ```
 
 mod actuator;
@@ -20,8 +21,10 @@ mod last_hop;
 mod latch;
 mod ledger;
 mod manifests;
+mod reflex;
 mod settle;
 
 pub use actuator::{Act, Parts};
 pub use latch::{Latch, LatchError};
 pub use manifests::{LoadError, Manifests, Problem};
+pub use reflex::{Reflexes, RuleConfig, Rules, Then, Wanted, When};

@@ -96,7 +96,7 @@ pub struct FolderDevice {
 pub fn open_device(file: &Value, surroundings: &Surroundings) -> Result<Opened, OpenError> {
     let config = FolderConfig::deserialize(file).map_err(|error| OpenError::config(error.to_string()))?;
     let folder = Arc::new(FolderDevice::open(&config, surroundings)?);
-    Ok(Opened { device: folder.clone(), folder: Some(folder) })
+    Ok(Opened { device: folder.clone(), folder: Some(folder), mqtt: None })
 }
 
 impl FolderDevice {

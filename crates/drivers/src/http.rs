@@ -71,7 +71,7 @@ pub struct HttpDevice {
 /// `Config` or `Secret`: see there.
 pub fn open_device(file: &Value, surroundings: &Surroundings) -> Result<Opened, OpenError> {
     let device = HttpDevice::open(&HttpConfig::read(file)?, surroundings)?;
-    Ok(Opened { device: Arc::new(device), folder: None })
+    Ok(Opened { device: Arc::new(device), folder: None, mqtt: None })
 }
 
 impl HttpDevice {

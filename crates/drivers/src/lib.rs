@@ -8,18 +8,24 @@
 //! | [`surroundings`] | what the roof hands to every driver: clock, hosts, egress, secrets, folder |
 //! | [`open`](mod@open) | a device file becomes a device |
 //! | [`http`] | JSON over HTTP |
+//! | [`mqtt`] | topics of an MQTT broker: readings, events, reflexes, commands |
 //! | [`folder`] | pictures that appear in a folder |
 
 pub mod folder;
 pub mod http;
+pub mod mqtt;
 pub mod open;
 pub mod surroundings;
 
 pub use folder::FolderDevice;
 pub use http::HttpDevice;
+pub use mqtt::MqttDevice;
 pub use open::{Driver, OpenError, Opened, open};
 pub use surroundings::{Egress, SecretSource, Surroundings};
 
 /// All drivers, by the name that stands as `driver` in a device's file.
-pub const DRIVERS: &[Driver] =
-    &[Driver { name: "http", open: http::open_device }, Driver { name: "folder", open: folder::open_device }];
+pub const DRIVERS: &[Driver] = &[
+    Driver { name: "http", open: http::open_device },
+    Driver { name: "mqtt", open: mqtt::open_device },
+    Driver { name: "folder", open: folder::open_device },
+];

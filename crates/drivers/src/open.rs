@@ -8,6 +8,7 @@ use serde_json::Value;
 use sinew_contract::{Device, ErrorKind, Failure};
 
 use crate::folder::FolderDevice;
+use crate::mqtt::MqttDevice;
 use crate::surroundings::Surroundings;
 
 /// One protocol.
@@ -26,6 +27,8 @@ pub struct Opened {
     pub device: Arc<dyn Device>,
     /// The same device where it is a watched folder, whose files must be acknowledged.
     pub folder: Option<Arc<FolderDevice>>,
+    /// The same device where it stands behind an MQTT broker: to be started, and to be heard.
+    pub mqtt: Option<Arc<MqttDevice>>,
 }
 
 /// A device's file that cannot be used.
@@ -54,6 +57,15 @@ pub enum OpenError {
         #[source]
         source: Failure,
     },
+    /// A thread of a device cannot be made.
+    #[error("cannot make the thread `{name}`")]
+    Thread {
+        /// Which.
+        name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A folder cannot be made.
     #[error("cannot make the folder `{path}`")]
     Folder {
@@ -71,7 +83,7 @@ impl OpenError {
         match self {
             Self::UnknownDriver { .. } | Self::Config { .. } => ErrorKind::Invalid,
             Self::Secret { source, .. } => source.kind(),
-            Self::Folder { .. } => ErrorKind::Broken,
+            Self::Folder { .. } | Self::Thread { .. } => ErrorKind::Broken,
         }
     }
 

@@ -6,5 +6,6 @@ mod history;
 mod keys;
 #[cfg(feature = "faults")]
 mod mutants;
+mod reflexes;
 mod settling;
 mod shipped;

@@ -20,7 +20,9 @@ pub(super) struct Targets {
 
 impl Targets {
     pub(super) fn new(hosts: &BTreeMap<String, String>, egress: Egress) -> Result<Self, OpenError> {
-        let hosts = hosts.iter().map(|(name, base)| Ok((name.to_ascii_lowercase(), real_base(name, base)?)));
+        // A broker's address is for the driver that speaks to brokers.
+        let hosts = hosts.iter().filter(|(_, base)| !base.starts_with("mqtt"));
+        let hosts = hosts.map(|(name, base)| Ok((name.to_ascii_lowercase(), real_base(name, base)?)));
         Ok(Self { hosts: hosts.collect::<Result<_, OpenError>>()?, egress })
     }
 

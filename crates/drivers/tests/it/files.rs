@@ -28,8 +28,22 @@ fn wrong_files_are_refused_with_what_is_wrong() {
     let folder = folder();
     let world = world(1, folder.path());
     let rows = [
-        (json!({"id": "x"}), "there is no driver ``; there are http, folder"),
-        (json!({"id": "x", "driver": "mqtt"}), "there is no driver `mqtt`"),
+        (json!({"id": "x"}), "there is no driver ``; there are http, mqtt"),
+        (json!({"id": "x", "driver": "telex"}), "there is no driver `telex`"),
+        (json!({"id": "x", "driver": "mqtt"}), "missing field `broker`"),
+        (json!({"id": "x", "driver": "mqtt", "broker": "http://shop.local"}), "not of the form mqtt://host"),
+        (json!({"id": "x", "driver": "mqtt", "broker": "mqtt://u:p@shop.local"}), "not of the form mqtt://host"),
+        (json!({"id": "x", "driver": "mqtt", "broker": "mqtt://evil.example"}), "`egress.allow`"),
+        (json!({"id": "x", "driver": "mqtt", "broker": "mqtt://shop.local", "keep-alive": "0s"}), "`keep-alive`"),
+        (
+            json!({"id": "x", "driver": "mqtt", "broker": "mqtt://shop.local", "reading": [
+                {"topic": "a/+", "kind": "event"}, {"topic": "a/b", "kind": "telemetry"}]}),
+            "overlap",
+        ),
+        (
+            json!({"id": "x", "driver": "mqtt", "broker": "mqtt://shop.local", "reading": [{"topic": "a/#/b", "kind": "event"}]}),
+            "is not a topic filter",
+        ),
         (json!({"id": "a b", "driver": "http"}), "is not a device id"),
         (json!({"id": "x", "driver": "http", "bass": "http://shop.local"}), "unknown field `bass`"),
         (json!({"id": "x", "driver": "http", "base": "http://other.local"}), "`other.local` may not be called"),
