@@ -4,6 +4,7 @@
 //! black and white by another rule. A misreading that comes from noise or from a threshold rarely survives both.
 //! Does not know what to believe: that is [`crate::scan`].
 
+mod field;
 mod line;
 mod linear;
 mod matrix;
@@ -12,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::format::{Format, hints};
 use crate::picture::Picture;
+use field::{Bounds, Field};
 
 /// Name and version of the engine behind both passes, as claims tell it.
 pub const ENGINE: &str = "rxing 0.9.3";
@@ -53,6 +55,17 @@ pub struct Sighting {
     pub quad: Vec<[f32; 2]>,
 }
 
+impl Sighting {
+    /// The upright box around its corners; none when they are unknown.
+    fn bounds(&self) -> Option<Bounds> {
+        let boxes = self.quad.iter().map(|p| Bounds { low: *p, high: *p });
+        boxes.reduce(|a, b| Bounds {
+            low: [a.low[0].min(b.low[0]), a.low[1].min(b.low[1])],
+            high: [a.high[0].max(b.high[0]), a.high[1].max(b.high[1])],
+        })
+    }
+}
+
 /// How hard to look: each level costs more and is tried only when the one before has found nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
@@ -80,8 +93,54 @@ pub fn sightings(picture: &Picture, formats: &[Format], effort: Effort) -> Vec<S
             seen.extend(shielded(|| matrix::sightings(picture, format, pass, effort)));
         }
     }
-    seen.retain(|s| formats.contains(&s.format) && s.format.accepts(&s.value));
+    keep_accepted(&mut seen, formats);
     seen
+}
+
+/// The first look: only where codes may be. Cheap, in the same fixed order; what it does not find may be there all the same.
+///
+/// Linear codes are read across each place that is full of parallel bars, by both passes. Matrix codes are sought in what is busy
+/// and not explained by a code already seen.
+pub fn glance(picture: &Picture, formats: &[Format]) -> Vec<Sighting> {
+    let field = Field::of(picture);
+    let (linear, matrix): (Vec<_>, Vec<_>) =
+        Format::ALL.iter().filter(|f| formats.contains(f)).partition(|f| f.is_linear());
+    let mut seen = Vec::new();
+    if !linear.is_empty() {
+        let (hints, places) = (hints(linear), field.bars());
+        for pass in Pass::BOTH {
+            seen.extend(shielded(|| linear::glanced(picture, &hints, pass, &places)));
+        }
+        keep_accepted(&mut seen, formats);
+    }
+    let mut explained: Vec<Bounds> = seen.iter().filter(|s| s.count >= EXPLAINS).filter_map(Sighting::bounds).collect();
+    for format in matrix {
+        for place in widened(picture, field.unexplained(&explained)) {
+            let found = shielded(|| matrix::glanced(picture, format, &place));
+            explained.extend(found.iter().filter_map(Sighting::bounds));
+            seen.extend(found);
+        }
+    }
+    keep_accepted(&mut seen, formats);
+    seen
+}
+
+/// Lines that must agree before a linear code explains why a place is busy.
+const EXPLAINS: u32 = 3;
+
+/// The places, or the whole picture where they cover most of it: looking once is cheaper.
+fn widened(picture: &Picture, places: Vec<Bounds>) -> Vec<Bounds> {
+    let whole = [picture.width() as f32, picture.height() as f32];
+    let area =
+        |b: &Bounds| (b.high[0].min(whole[0]) - b.low[0].max(0.0)) * (b.high[1].min(whole[1]) - b.low[1].max(0.0));
+    if places.iter().map(area).sum::<f32>() < 0.6 * whole[0] * whole[1] {
+        return places;
+    }
+    vec![Bounds { low: [0.0; 2], high: whole }]
+}
+
+fn keep_accepted(seen: &mut Vec<Sighting>, formats: &[Format]) {
+    seen.retain(|s| formats.contains(&s.format) && s.format.accepts(&s.value));
 }
 
 fn shielded(look: impl FnOnce() -> Vec<Sighting>) -> Vec<Sighting> {

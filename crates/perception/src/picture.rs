@@ -136,6 +136,15 @@ impl Picture {
         Self { width, height, luma: luma.collect(), media_type: self.media_type }
     }
 
+    /// The part from `low` on, `size` wide and high, cut at the picture's edge; `None` where nothing is left.
+    pub(crate) fn cropped(&self, low: [u32; 2], size: [u32; 2]) -> Option<Self> {
+        let (right, bottom) =
+            (low[0].saturating_add(size[0]).min(self.width), low[1].saturating_add(size[1]).min(self.height));
+        let (width, height) = (right.checked_sub(low[0])?, bottom.checked_sub(low[1])?);
+        let luma = (low[1]..bottom).flat_map(|y| self.span(low[0], right, y)).copied().collect();
+        Self::from_luma(width, height, luma)
+    }
+
     fn block_mean(&self, left: u32, top: u32, side: u32) -> u8 {
         let (right, bottom) = ((left + side).min(self.width), (top + side).min(self.height));
         let mut sum = 0u64;

@@ -130,7 +130,11 @@ impl Scanner {
         if factor > 1 {
             looks.push((picture, 1, Effort::Thorough));
         }
-        let mut seen = Vec::new();
+        let mut seen = scaled(barcode::glance(view, &self.config.formats), factor);
+        let evidence = evidence::weigh(&seen);
+        if evidence.iter().any(Evidence::is_confirmed) {
+            return evidence;
+        }
         for (view, factor, effort) in looks {
             seen.extend(scaled(barcode::sightings(view, &self.config.formats, effort), factor));
             let evidence = evidence::weigh(&seen);

@@ -6,6 +6,7 @@ use rxing::Binarizer;
 use rxing::Luma8LuminanceSource;
 use rxing::common::{BitArray, GlobalHistogramBinarizer};
 
+use super::field::Bars;
 use crate::picture::Picture;
 
 /// Greys along a straight line, and where in the picture each of them lies.
@@ -90,12 +91,31 @@ pub(super) fn ruled<'a>(picture: &'a Picture, ruling: Ruling) -> impl Iterator<I
     (0..=2 * count).filter_map(move |n| {
         let offset = ((n + 1) / 2) as f32 * ruling.spacing * if n % 2 == 0 { 1.0 } else { -1.0 };
         let through = [half[0] - sin * offset, half[1] + cos * offset];
-        sample(picture, through, [cos, sin], ruling)
+        sample(picture, through, [cos, sin], ruling, f32::INFINITY)
     })
 }
 
-fn sample(picture: &Picture, through: [f32; 2], direction: [f32; 2], ruling: Ruling) -> Option<Line> {
+/// Rules `count` lines across `bars`, from the middle outward, with room for the quiet zones on both sides.
+pub(super) fn across<'a>(
+    picture: &'a Picture,
+    bars: &Bars,
+    ruling: Ruling,
+    count: i16,
+) -> impl Iterator<Item = Line> + 'a {
+    let Bars { centre, direction, reach, height } = *bars;
+    let room = reach * 1.3 + 24.0;
+    (0..count).filter_map(move |n| {
+        let side = if n % 2 == 0 { 1.0 } else { -1.0 };
+        let offset = f32::from((n + 1) / 2) * side * 2.0 * height / f32::from(count + 1);
+        let through = [centre[0] - direction[1] * offset, centre[1] + direction[0] * offset];
+        sample(picture, through, direction, ruling, room)
+    })
+}
+
+/// The part of a line that lies in the picture and not further than `room` from `through`.
+fn sample(picture: &Picture, through: [f32; 2], direction: [f32; 2], ruling: Ruling, room: f32) -> Option<Line> {
     let (from, to) = clip(picture, through, direction)?;
+    let (from, to) = (from.max(-room), to.min(room));
     let count = ((to - from) / ruling.step) as usize;
     // 64: no linear code that can be told from noise is narrower than this.
     if count < 64 {

@@ -8,7 +8,8 @@ use rxing::common::BitArray;
 use rxing::oned::{MultiFormatOneDReader, OneDReader};
 use rxing::{DecodeHints, RXingResult};
 
-use super::line::{Line, Ruling, ruled};
+use super::field::Bars;
+use super::line::{Line, Ruling, across, ruled};
 use super::{Effort, Pass, Sighting};
 use crate::format::Format;
 use crate::picture::Picture;
@@ -23,9 +24,25 @@ pub(super) fn sightings(picture: &Picture, hints: &DecodeHints, pass: Pass, effo
     for degrees in angles(effort) {
         for line in ruled(picture, ruling(picture, *degrees, pass, effort)) {
             for part in parts(line, pass, effort) {
-                let Some(bits) = binarised(&part, pass) else { continue };
+                let Some(bits) = binarised(&part, pass, PARTS_OF_PICTURE) else { continue };
                 read_line(&mut reader, hints, &part, &bits, |found| seen.add(found, pass));
             }
+        }
+    }
+    seen.into_sightings()
+}
+
+/// Lines across one place that is full of bars.
+const LINES_PER_PLACE: i16 = 15;
+
+/// Everything that `pass` reads across `places`.
+pub(super) fn glanced(picture: &Picture, hints: &DecodeHints, pass: Pass, places: &[Bars]) -> Vec<Sighting> {
+    let mut seen = Seen::default();
+    let mut reader = MultiFormatOneDReader::new(hints);
+    for bars in places {
+        for line in across(picture, bars, ruling(picture, 0.0, pass, Effort::Quick), LINES_PER_PLACE) {
+            let Some(bits) = binarised(&line, pass, PARTS_OF_PLACE) else { continue };
+            read_line(&mut reader, hints, &line, &bits, |found| seen.add(found, pass));
         }
     }
     seen.into_sightings()
@@ -65,13 +82,18 @@ fn parts(line: Line, pass: Pass, effort: Effort) -> Vec<Line> {
     std::iter::once(line).chain(parts).collect()
 }
 
-fn binarised(line: &Line, pass: Pass) -> Option<BitArray> {
+/// A local threshold looks over one part in `parts` of the line, wider than the widest bar.
+fn binarised(line: &Line, pass: Pass, parts: usize) -> Option<BitArray> {
     match pass {
         Pass::Plain => line.binarised_by_histogram(),
-        // 1/40 of the line: wider than the widest bar of a code that fills a quarter of it.
-        Pass::Processed => Some(line.binarised_locally((line.len() / 40).max(16))),
+        Pass::Processed => Some(line.binarised_locally((line.len() / parts).max(16))),
     }
 }
+
+/// A line across the whole picture: a code fills a quarter of it, or more.
+const PARTS_OF_PICTURE: usize = 40;
+/// A line across one place: a code fills most of it.
+const PARTS_OF_PLACE: usize = 16;
 
 /// One code on one line.
 struct Found {

@@ -3,6 +3,7 @@
 use rxing::common::{GlobalHistogramBinarizer, HybridBinarizer};
 use rxing::{BinaryBitmap, DecodeHints, Luma8LuminanceSource, MultiFormatReader, RXingResult, Reader};
 
+use super::field::Bounds;
 use super::{Effort, Pass, Sighting};
 use crate::format::{Format, hints};
 use crate::picture::Picture;
@@ -28,6 +29,21 @@ pub(super) fn sightings(picture: &Picture, format: Format, pass: Pass, effort: E
         if !seen.is_empty() {
             break;
         }
+    }
+    seen
+}
+
+/// Everything of `format` in `place`: what the plain pass finds there, the processed pass looks at too.
+pub(super) fn glanced(picture: &Picture, format: Format, place: &Bounds) -> Vec<Sighting> {
+    let low = place.low.map(|v| v.max(0.0) as u32);
+    let size = [0, 1].map(|i| (place.high[i].max(0.0) as u32).saturating_sub(low[i]));
+    let Some(view) = picture.cropped(low, size) else { return Vec::new() };
+    let mut seen = sightings(&view, format, Pass::Plain, Effort::Quick);
+    if !seen.is_empty() {
+        seen.extend(sightings(&view, format, Pass::Processed, Effort::Quick));
+    }
+    for corner in seen.iter_mut().flat_map(|s| s.quad.iter_mut()) {
+        *corner = [corner[0] + low[0] as f32, corner[1] + low[1] as f32];
     }
     seen
 }
