@@ -1,6 +1,7 @@
 //! `sinew bench`: how fast a part is, beside a floor measured in the same round. One file per subject in `bench/`.
 
 mod durable;
+mod memory;
 mod reflex;
 
 use clap::Subcommand;
@@ -17,6 +18,8 @@ pub enum Command {
     DurableWorker,
     /// Sensor message to command, through a broker: Sinew beside a bare rule, at rising rates.
     Reflex(reflex::Args),
+    /// How fast memory finds and keeps: vectors, texts, series.
+    Memory(memory::Args),
 }
 
 /// Measures.
@@ -25,5 +28,6 @@ pub fn run(command: &Command, json: bool) -> Outcome {
         Command::Durable(args) => durable::run(args, json),
         Command::DurableWorker => durable::work(),
         Command::Reflex(args) => reflex::run(args, json),
+        Command::Memory(args) => memory::run(args, json),
     }
 }

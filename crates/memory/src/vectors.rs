@@ -18,6 +18,7 @@ mod rotate;
 mod rows;
 
 pub use bits::Bits;
+pub(crate) use kernel::dot;
 
 use std::path::Path;
 
@@ -117,6 +118,18 @@ impl Vectors {
         }
         candidates.sort_unstable();
         let mut found = self.rows.products(query, &candidates)?;
+        found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// The same by looking at every row: what the codes are measured against.
+    ///
+    /// # Errors
+    /// Where the row file cannot be read.
+    pub fn nearest_plainly(&self, query: &[f32], limit: usize) -> std::io::Result<Vec<(u32, f32)>> {
+        let all: Vec<u32> = (0_u32..).take(self.len()).collect();
+        let mut found = self.rows.products(query, &all)?;
         found.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         found.truncate(limit);
         Ok(found)

@@ -12,6 +12,8 @@ const ALL_MAX: usize = 4_096;
 const CANDIDATES: usize = 300;
 /// What a name in the question still weighs among the words: the note's own `who` says it better than a form of address.
 const NAME_WEIGHT: f32 = 0.15;
+/// On a large shelf a piece of a word that more than one note in so many has is passed over.
+const COMMON: usize = 20;
 /// Two notes with this share of words in common say the same.
 const ALIKE: f32 = 0.9;
 
@@ -64,14 +66,16 @@ impl Shelf {
             let weight = |term: &String| if names.contains(term) { NAME_WEIGHT } else { 1.0 };
             terms.into_iter().map(|term| (weight(&term), term)).map(|(weight, term)| (term, weight)).collect()
         };
-        let scored = |index: &text::Postings, terms: &[(String, f32)]| {
+        let scored = |index: &text::Postings, terms: &[(String, f32)], holders_max: usize| {
             let mut scores = vec![0.0; self.held.len()];
-            index.score(terms, &mut scores);
+            index.score(terms, holders_max, &mut scores);
             scores
         };
-        let words = scored(&self.words, &weigh(text::words(ask.text), &stems_of_names));
-        let pieces = scored(&self.pieces, &weigh(text::pieces(ask.text), &pieces_of_names));
-        let dates = scored(&self.dates, &dates::asked(text::plain(ask.text)));
+        let all = self.held.len();
+        let common = if all > ALL_MAX { all / COMMON } else { all };
+        let words = scored(&self.words, &weigh(text::words(ask.text), &stems_of_names), all);
+        let pieces = scored(&self.pieces, &weigh(text::pieces(ask.text), &pieces_of_names), common);
+        let dates = scored(&self.dates, &dates::asked(text::plain(ask.text)), all);
         let most = [&words, &pieces, &dates].map(|scores| self.most(scores, ask));
         let dense = self.sense.is_dense();
         Signals { words, pieces, dates, most, sense: self.sense.ask(ask.vector), nearest: 0.0, dense, names }
@@ -79,11 +83,13 @@ impl Shelf {
 
     /// The greatest score of those that may be found.
     fn most(&self, scores: &[f32], ask: &Ask<'_>) -> f32 {
-        scores
-            .iter()
-            .enumerate()
-            .filter(|(place, score)| **score > 0.0 && self.may(*place, ask))
-            .fold(0.0, |most, (_, score)| most.max(*score))
+        // Only what is more than the most so far is asked whether it may be found.
+        scores.iter().enumerate().fold(
+            0.0,
+            |most, (place, score)| {
+                if *score > most && self.may(place, ask) { *score } else { most }
+            },
+        )
     }
 
     fn may(&self, place: usize, ask: &Ask<'_>) -> bool {
@@ -100,23 +106,36 @@ impl Shelf {
                 None => (0..self.held.len()).filter(all).collect(),
             };
         }
-        let mut lexical: Vec<(f32, usize)> = (0..self.held.len())
-            .map(|place| (signals.lexical(place, self), place))
-            .filter(|(score, place)| *score > 0.0 && self.may(*place, ask))
-            .collect();
         let wanted = CANDIDATES.max(ask.limit * 2);
-        if lexical.len() > wanted {
-            lexical.select_nth_unstable_by(wanted, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            lexical.truncate(wanted);
-        }
+        let lexical = self.best_by_words(ask, signals, wanted);
         let near = signals.sense.as_ref().map(|sense| sense.nearest(wanted, ask.allowed)).unwrap_or_default();
-        let found: BTreeSet<usize> = lexical.into_iter().map(|(_, place)| place).chain(near).collect();
+        let found: BTreeSet<usize> = lexical.into_iter().chain(near).collect();
         let mut found: Vec<usize> = found.into_iter().filter(|place| self.may(*place, ask)).collect();
         if found.is_empty() {
             // No word in common and no vectors: the newest places stand for all.
             found = (0..self.held.len()).rev().filter(|place| self.may(*place, ask)).take(wanted).collect();
         }
         found
+    }
+
+    /// A buffer that is cut in half when it is full, and the least that still gets in.
+    fn best_by_words(&self, ask: &Ask<'_>, signals: &Signals<'_>, wanted: usize) -> Vec<usize> {
+        let (words, pieces) = signals.lexical_factors(self);
+        let mut best: Vec<(f32, usize)> = Vec::with_capacity(wanted * 2);
+        let mut least = 0.0;
+        for (place, (word, piece)) in signals.words.iter().zip(&signals.pieces).enumerate() {
+            let score = word * words + piece * pieces;
+            if score > least && self.may(place, ask) {
+                best.push((score, place));
+                if best.len() == wanted * 2 {
+                    best.select_nth_unstable_by(wanted, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+                    best.truncate(wanted);
+                    least = best.iter().fold(f32::MAX, |least, (score, _)| least.min(*score));
+                }
+            }
+        }
+        best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        best.into_iter().take(wanted).map(|(_, place)| place).collect()
     }
 
     fn hit(
@@ -202,11 +221,18 @@ impl Signals<'_> {
         if most > 0.0 { (scores.get(place).copied().unwrap_or_default() / most).min(1.0) } else { 0.0 }
     }
 
+    /// What a score by words and by pieces is multiplied with, so that the best of each comes to its weight.
+    fn lexical_factors(&self, shelf: &Shelf) -> (f32, f32) {
+        let [words, pieces, _] = self.most;
+        let sum = shelf.weights.words + shelf.weights.pieces;
+        let factor = |weight: f32, most: f32| if most > 0.0 { weight / most / sum } else { 0.0 };
+        (factor(shelf.weights.words, words), factor(shelf.weights.pieces, pieces))
+    }
+
     fn lexical(&self, place: usize, shelf: &Shelf) -> f32 {
-        let weights = &shelf.weights;
-        let sum =
-            weights.words * self.normal(&self.words, 0, place) + weights.pieces * self.normal(&self.pieces, 1, place);
-        sum / (weights.words + weights.pieces)
+        let (words, pieces) = self.lexical_factors(shelf);
+        let at = |scores: &[f32]| scores.get(place).copied().unwrap_or_default();
+        (at(&self.words) * words + at(&self.pieces) * pieces).min(1.0)
     }
 
     fn raw(&self, place: usize, shelf: &Shelf) -> Raw {

@@ -54,29 +54,38 @@ impl Postings {
         self.lists.get_mut(place).expect("invariant: a term's number is a place in the lists")
     }
 
-    /// Adds to each document what the terms are worth to it, times `weight`. `scores` has a place per document.
-    pub(crate) fn score(&self, terms: &[(String, f32)], scores: &mut [f32]) {
+    /// Adds to each document what the terms are worth to it, times their weight. `scores` has a place per document.
+    ///
+    /// Terms that more than `holders_max` documents have are passed over, unless all are such: they say little and cost
+    /// most.
+    pub(crate) fn score(&self, terms: &[(String, f32)], holders_max: usize, scores: &mut [f32]) {
+        let lists = |(term, weight): &(String, f32)| {
+            let number = *self.numbers.get(term.as_str())?;
+            self.lists.get(number as usize).map(|list| (list.as_slice(), *weight))
+        };
+        let mut lists: Vec<_> = terms.iter().filter_map(lists).collect();
+        if lists.iter().any(|(list, _)| list.len() <= holders_max) {
+            lists.retain(|(list, _)| list.len() <= holders_max);
+        }
+        lists.into_iter().for_each(|(list, weight)| self.score_one(list, weight, scores));
+    }
+
+    fn score_one(&self, list: &[Posting], weight: f32, scores: &mut [f32]) {
         #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "averages need no more")]
         let (documents, average) = {
             let documents = self.lengths.len().max(1) as f64;
             (documents as f32, (self.total / documents).max(1.0) as f32)
         };
-        for (term, weight) in terms {
-            let Some(list) = self.numbers.get(term.as_str()).and_then(|n| self.lists.get(*n as usize)) else {
+        #[expect(clippy::cast_precision_loss, reason = "a count of documents as a weight")]
+        let holders = list.len() as f32;
+        let idf = (1.0 + (documents - holders + 0.5) / (holders + 0.5)).ln() * weight * (K1 + 1.0);
+        for (doc, count) in list {
+            let (Some(score), Some(length)) = (scores.get_mut(*doc as usize), self.lengths.get(*doc as usize)) else {
                 continue;
             };
-            #[expect(clippy::cast_precision_loss, reason = "a count of documents as a weight")]
-            let holders = list.len() as f32;
-            let idf = (1.0 + (documents - holders + 0.5) / (holders + 0.5)).ln() * weight;
-            for (doc, count) in list {
-                let (Some(score), Some(length)) = (scores.get_mut(*doc as usize), self.lengths.get(*doc as usize))
-                else {
-                    continue;
-                };
-                #[expect(clippy::cast_precision_loss, reason = "how often a term stands in one document")]
-                let count = *count as f32;
-                *score += idf * count * (K1 + 1.0) / (count + K1 * (1.0 - self.b + self.b * length / average));
-            }
+            #[expect(clippy::cast_precision_loss, reason = "how often a term stands in one document")]
+            let count = *count as f32;
+            *score += idf * count / (count + K1 * (1.0 - self.b + self.b * length / average));
         }
     }
 
@@ -101,7 +110,7 @@ mod tests {
     fn scores(index: &Postings, terms: &str, documents: usize) -> Vec<f32> {
         let mut scores = vec![0.0; documents];
         let terms: Vec<_> = terms.split(' ').map(|term| (term.to_owned(), 1.0)).collect();
-        index.score(&terms, &mut scores);
+        index.score(&terms, usize::MAX, &mut scores);
         scores
     }
 

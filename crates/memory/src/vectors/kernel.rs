@@ -1,9 +1,10 @@
 //! The two inner loops, compiled for what the machine has: AVX-512 with popcount, AVX2, or plain code.
 //!
 //! The loops are written once, in plain safe Rust, and inlined into one function per level; the compiler makes the vector
-//! code. So the portable twin is not a second implementation but the same text. One of the few files that hold `unsafe`:
-//! calling a function compiled for a level asks for the promise that the machine has it, which is looked up just before.
-#![expect(unsafe_code, reason = "calling a function that is compiled for a level which has been detected")]
+//! code. Only the counting of bits in AVX-512 is written out, since the compiler shuffles where nothing needs shuffling;
+//! its twin is the plain loop. One of the few files that hold `unsafe`: calling a function compiled for a level asks for the
+//! promise that the machine has it, which is looked up just before.
+#![expect(unsafe_code, reason = "calling functions that are compiled for a level which has been detected")]
 
 /// Vectors side by side in one block: one lane each of a 512-bit register.
 pub(super) const LANES: usize = 8;
@@ -30,7 +31,7 @@ pub(super) fn sums(blocks: &[u64], planes: &[[u64; PLANES]], sums: &mut [u32]) {
 }
 
 /// The inner product of two vectors of one length; of the shorter, where they differ.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") {
@@ -83,11 +84,32 @@ fn dot_plain(a: &[f32], b: &[f32]) -> f32 {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{PLANES, dot_plain, sums_plain};
+    use std::arch::x86_64::{
+        _mm256_storeu_si256, _mm512_add_epi64, _mm512_and_si512, _mm512_cvtepi64_epi32, _mm512_loadu_si512,
+        _mm512_popcnt_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64,
+    };
 
-    #[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
+    use super::{LANES, PLANES, dot_plain, sums_plain};
+
+    #[target_feature(enable = "avx512f,avx512vpopcntdq")]
     pub(super) fn sums_avx512(blocks: &[u64], planes: &[[u64; PLANES]], sums: &mut [u32]) {
-        sums_plain(blocks, planes, sums);
+        for (block, sums) in blocks.chunks_exact(planes.len() * LANES).zip(sums.as_chunks_mut::<LANES>().0) {
+            let mut counts = [_mm512_setzero_si512(); PLANES];
+            for (lanes, planes) in block.as_chunks::<LANES>().0.iter().zip(planes) {
+                // SAFETY: `lanes` is an array of eight u64, which are the 64 bytes that are read; no alignment is needed.
+                let lanes = unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) };
+                for (count, plane) in counts.iter_mut().zip(planes) {
+                    let both = _mm512_and_si512(lanes, _mm512_set1_epi64(plane.cast_signed()));
+                    *count = _mm512_add_epi64(*count, _mm512_popcnt_epi64(both));
+                }
+            }
+            let [ones, twos, fours, eights] = counts;
+            let low = _mm512_add_epi64(ones, _mm512_slli_epi64::<1>(twos));
+            let high = _mm512_add_epi64(_mm512_slli_epi64::<2>(fours), _mm512_slli_epi64::<3>(eights));
+            let total = _mm512_cvtepi64_epi32(_mm512_add_epi64(low, high));
+            // SAFETY: `sums` is an array of eight u32, which are the 32 bytes that are written; no alignment is needed.
+            unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), total) };
+        }
     }
 
     #[target_feature(enable = "avx2,popcnt")]

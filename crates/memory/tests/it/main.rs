@@ -3,6 +3,7 @@
 mod file;
 mod laws;
 mod recalling;
+mod series;
 mod sql;
 mod story;
 mod views;
