@@ -5,6 +5,7 @@ mod recall;
 mod retail;
 
 use std::path::Path;
+mod triage;
 
 use clap::Subcommand;
 
@@ -22,6 +23,8 @@ pub enum Command {
     /// The hub that `eval retail` starts and kills.
     #[command(hide = true)]
     RetailHub(retail::replica::Args),
+    /// Learn what tickets are about, answer those that are sure, and count how many of the answers are wrong.
+    Triage(triage::Args),
 }
 
 /// Judges. `data` is what `--data` names.
@@ -31,5 +34,6 @@ pub fn run(command: &Command, data: Option<&Path>, json: bool) -> Outcome {
         Command::Recall(args) => recall::run(args, json),
         Command::Retail(args) => retail::run(args, data, json),
         Command::RetailHub(args) => retail::replica::run(args),
+        Command::Triage(args) => triage::run(args, json),
     }
 }

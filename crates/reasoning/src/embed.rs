@@ -6,7 +6,7 @@
 //!
 //! Does not know what the vectors are for.
 
-mod hash;
+pub(crate) mod hash;
 
 use sinew_contract::Vector;
 

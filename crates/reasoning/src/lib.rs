@@ -32,6 +32,7 @@ mod rules;
 mod sse;
 mod templates;
 mod transport;
+mod triage;
 
 pub use alert::LOW_RUNG;
 pub use attempt::Attempt;
@@ -44,3 +45,6 @@ pub use ledger::Amount;
 pub use load::LoadError;
 pub use reasoner::{Names, Reasoner, Secrets};
 pub use transport::{Endpoint, Exchange, OnPiece};
+pub use triage::{
+    Example, Judged, Threshold, Triage, TriageError, TriageOptions, Verdict, choose_threshold, measure, upper_bound,
+};

@@ -47,7 +47,7 @@ impl HashEmbedding {
 
     /// The coordinates of one text that are not zero, by index, ascending.
     pub fn coordinates(self, text: &str) -> Vec<(u32, f32)> {
-        unit(summed(features(&words(text))))
+        weighing(text, COMMON)
     }
 }
 
@@ -66,6 +66,11 @@ impl Embed for HashEmbedding {
     }
 }
 
+/// The coordinates of a text with another weight for common words: what is trained on rows learns their weights itself.
+pub(crate) fn weighing(text: &str, common: f32) -> Vec<(u32, f32)> {
+    unit(summed(features(&words(text), common)))
+}
+
 /// The runs of letters and digits of a text, in lower case.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let runs = text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty());
@@ -73,25 +78,25 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 }
 
 /// Says whether a word (in lower case) is one of those that say little.
-pub(crate) fn is_common(word: &str) -> bool {
+fn is_common(word: &str) -> bool {
     COMMON_WORDS.binary_search(&word).is_ok()
 }
 
-fn weight(word: &str) -> f32 {
-    if is_common(word) { COMMON } else { 1.0 }
+fn weight(word: &str, common: f32) -> f32 {
+    if is_common(word) { common } else { 1.0 }
 }
 
 /// Each feature as often as it occurs.
-fn features(words: &[String]) -> Vec<(u32, f32)> {
+fn features(words: &[String], common: f32) -> Vec<(u32, f32)> {
     let mut found = Vec::with_capacity(words.len() * 16);
     for word in words {
-        let weight = weight(word);
+        let weight = weight(word, common);
         found.push(place(&[b"w", word.as_bytes()], WORD * weight));
         grams(word, GRAM * weight, &mut found);
     }
     for pair in words.windows(2) {
         let [a, b] = pair else { continue };
-        let weight = (weight(a) * weight(b)).sqrt();
+        let weight = (weight(a, common) * weight(b, common)).sqrt();
         found.push(place(&[b"p", a.as_bytes(), b" ", b.as_bytes()], PAIR * weight));
     }
     found
@@ -119,7 +124,7 @@ fn place(parts: &[&[u8]], weight: f32) -> (u32, f32) {
 }
 
 /// FNV-1a, 64 bits, and the last step of MurmurHash3, so that all bits depend on all bytes.
-fn hash(parts: &[&[u8]]) -> u64 {
+pub(crate) fn hash(parts: &[&[u8]]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in parts.iter().copied().flatten() {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
