@@ -75,9 +75,9 @@ pub fn run(args: &Args, json: bool) -> Outcome {
     }
     let report = report(&counts, triage.threshold(), train.len(), train_ms, latency_ms);
     if json {
-        print_json(&report)
+        print_json(&report);
     } else {
-        report.tell(args.target)
+        report.tell(args.target);
     }
     Ok(Exit::Ok)
 }
