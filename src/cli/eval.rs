@@ -3,9 +3,9 @@
 mod barcodes;
 mod recall;
 mod retail;
+mod triage;
 
 use std::path::Path;
-mod triage;
 
 use clap::Subcommand;
 
