@@ -356,7 +356,13 @@ fn settings(deployment: &Deployment, agent: PrincipalId) -> Settings {
         approvers: Approvers { role: deployment.config.gates.role.clone(), quorum: 1, not_by: Vec::new() },
         gate_life: deployment.config.gate_life(),
         catalogue: deployment.digest,
+        records: deployment.config.records.iter().map(record).collect(),
     }
+}
+
+fn record(at: &crate::config::SystemOfRecord) -> sinew_planning::SystemOfRecord {
+    let crate::config::SystemOfRecord { host, path, one, facts } = at.clone();
+    sinew_planning::SystemOfRecord { host, path, one, facts }
 }
 
 /// Locks a data directory; makes it where there is none.

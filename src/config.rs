@@ -37,6 +37,9 @@ pub struct Config {
     /// What may be called at all.
     #[serde(default)]
     pub egress: Egress,
+    /// What lifts trust: systems whose word about something that was checked counts.
+    #[serde(default)]
+    pub records: Vec<SystemOfRecord>,
     /// How pictures are read.
     #[serde(default)]
     pub scan: Scan,
@@ -90,6 +93,24 @@ pub struct Gates {
 pub struct Egress {
     /// Logical host names.
     pub allow: Vec<String>,
+}
+
+/// A system of record: what it says about a reading that passed its checks is verified, and nothing else lifts trust but a
+/// person.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SystemOfRecord {
+    /// Its logical host name, as in `"shop.local"`.
+    pub host: String,
+    /// How the path of a question to it begins, as in `"/returns/"`.
+    pub path: String,
+    /// JSON pointer into its answer to the list of matches, as in `"/matches"`: only a list of exactly one counts. None: any
+    /// answer counts.
+    #[serde(default)]
+    pub one: Option<String>,
+    /// JSON pointers into its answer, `*` for every item or member of a step, as in `"/matches/*/order"`: what it vouches for.
+    /// What it only repeats (a remark of a customer) does not belong here.
+    pub facts: Vec<String>,
 }
 
 /// How pictures are read.

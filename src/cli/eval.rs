@@ -6,6 +6,7 @@ mod retail;
 mod triage;
 
 use std::path::Path;
+mod injection;
 
 use clap::Subcommand;
 
@@ -25,6 +26,8 @@ pub enum Command {
     RetailHub(retail::replica::Args),
     /// Learn what tickets are about, answer those that are sure, and count how many of the answers are wrong.
     Triage(triage::Args),
+    /// Send texts that nobody vouches for through every door to a model that obeys them, and count what moves.
+    Injection(injection::Args),
 }
 
 /// Judges. `data` is what `--data` names.
@@ -35,5 +38,6 @@ pub fn run(command: &Command, data: Option<&Path>, json: bool) -> Outcome {
         Command::Retail(args) => retail::run(args, data, json),
         Command::RetailHub(args) => retail::replica::run(args),
         Command::Triage(args) => triage::run(args, json),
+        Command::Injection(args) => injection::run(args, json),
     }
 }

@@ -55,6 +55,7 @@ fn summary(record: &Record) -> String {
         Record::Muted(muted) => {
             format!("device {} {}", muted.device, if muted.muted { "muted" } else { "is heard again" })
         }
+        Record::Endorsed(endorsed) => format!("matched in {}: {}", endorsed.record, endorsed.validator),
         Record::Erased => "erased".to_owned(),
     }
 }

@@ -5,6 +5,7 @@ mod cli;
 #[cfg(feature = "faults")]
 mod crash;
 mod house;
+mod injection;
 mod pages;
 mod retail;
 mod stage;

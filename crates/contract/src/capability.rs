@@ -92,6 +92,24 @@ pub struct Manifest {
     pub physical: Option<Physical>,
 }
 
+impl Manifest {
+    /// JSON pointer into the arguments -> the least trust that a value there must have for it to be done unattended.
+    ///
+    /// Where the manifest says nothing: all of it verified, where a mistake costs something; observed, where twice is once;
+    /// anything, where nothing changes.
+    pub fn trust_needed(&self) -> BTreeMap<String, Trust> {
+        if !self.trust.is_empty() {
+            return self.trust.clone();
+        }
+        let least = match self.class {
+            Class::Pure => Trust::Untrusted,
+            Class::Idempotent => Trust::Observed,
+            Class::Compensable | Class::Irreversible | Class::Physical => Trust::Verified,
+        };
+        BTreeMap::from([(String::new(), least)])
+    }
+}
+
 const fn default_expiry() -> SignedDuration {
     SignedDuration::from_secs(10)
 }

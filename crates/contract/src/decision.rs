@@ -28,6 +28,12 @@ pub struct Request {
     pub args_trust: Trust,
     /// The least trust among the values that were branched on to get here.
     pub control_trust: Trust,
+    /// JSON pointers of the arguments that are trusted less than the capability needs; see `Manifest::trust_needed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub short: Vec<String>,
+    /// Whatever untrusted value was branched on is one of a closed list.
+    #[serde(default)]
+    pub control_closed: bool,
     /// Age of the event that started the run.
     pub evidence_age_s: i64,
     /// Agreement of checks behind the proposal, 0 to 1000; 1000 where nothing was guessed.

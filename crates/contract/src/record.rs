@@ -69,6 +69,8 @@ pub enum Record {
     Dropped(Dropped),
     /// A device is not listened to, or is again.
     Muted(Muted),
+    /// Something that was seen was checked and matched: it may be trusted further from here on.
+    Endorsed(Endorsed),
     /// The payload was sealed for a subject whose key has been erased. Never written, only read.
     Erased,
 }
@@ -102,6 +104,7 @@ impl Record {
             Self::Reflexed(_) => 61,
             Self::Dropped(_) => 62,
             Self::Muted(_) => 63,
+            Self::Endorsed(_) => 35,
         }
     }
 
@@ -133,6 +136,7 @@ impl Record {
             61 => "reflexed",
             62 => "dropped",
             63 => "muted",
+            35 => "endorsed",
             _ => "unknown",
         }
     }
@@ -157,6 +161,7 @@ impl Record {
             Self::TimerFired(r) => Some(r.effect),
             Self::Answered(r) => Some(r.effect),
             Self::ModelCalled(r) => Some(r.effect),
+            Self::Endorsed(r) => Some(r.effect),
             _ => None,
         }
     }
@@ -420,4 +425,21 @@ pub struct Stop {
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+/// Something that was seen was checked by a validator and matched in a system of record.
+///
+/// Stands before the outcome of the look-up that it is about, in the same commit. Trust is lifted by this line or by a
+/// person's approval, and by nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endorsed {
+    /// The look-up.
+    pub effect: EffectId,
+    /// The system of record that knows it, as in `shop.local`.
+    pub record: String,
+    /// What was checked before it was asked about, in words.
+    pub validator: String,
+    /// JSON pointers into what the system of record said, of values that are verified now; `*` stands for every item or
+    /// member of one step, and `""` for all of it.
+    pub facts: Vec<String>,
 }

@@ -104,6 +104,7 @@ fn changes(entry: &Entry) -> Vec<Change<'_>> {
         | Record::Dropped(_)
         | Record::Muted(_)
         | Record::Answered(_)
+        | Record::Endorsed(_)
         | Record::Erased => Vec::new(),
     }
 }

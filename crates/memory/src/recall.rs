@@ -123,7 +123,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn shown(score: &Score, found: &Found) -> Value {
     json!({
         "id": found.id, "kind": found.kind, "subject": found.subject, "content": found.content,
-        "at": Timestamp(found.at_us).to_string(), "source": found.sources,
+        "at": Timestamp(found.at_us).to_string(), "source": found.sources, "entry": found.seq,
         "confidence_permille": found.confidence_permille, "score": score.total(),
         "parts": {"relevance": score.relevance, "recency": score.recency, "confidence": score.confidence},
     })

@@ -62,6 +62,11 @@ fn words(record: &Record) -> Option<Words> {
             (Phase::Run, "asked to end".to_owned(), json!({"run": asked.run, "reason": asked.reason}))
         }
         Record::RunEnded(ended) => said_run_end(&ended.end),
+        Record::Endorsed(endorsed) => (
+            Phase::Decide,
+            format!("matched in {}", endorsed.record),
+            json!({"record": endorsed.record, "validator": endorsed.validator, "facts": endorsed.facts}),
+        ),
         Record::Erased => (Phase::Run, "erased".to_owned(), Value::Null),
         Record::ModelCalled(call) => said_call(call),
         Record::Answered(answered) => match &answered.answer {

@@ -11,6 +11,7 @@
 mod act;
 mod ask;
 pub(crate) mod draft;
+mod trust;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -28,6 +29,8 @@ use crate::engine::{Engine, Run};
 use crate::playbook::Playbook;
 use crate::progress::{Due, Origin, effects_of};
 use crate::{ActAsk, Effect, Progress};
+
+pub use self::trust::SystemOfRecord;
 
 /// How many entries one fold takes at a time.
 const FOLD_BATCH: usize = 256;
@@ -64,6 +67,8 @@ pub struct Settings {
     pub gate_life: std::time::Duration,
     /// Digest of the deployment, pinned by each run.
     pub catalogue: Digest,
+    /// What lifts trust.
+    pub records: Vec<SystemOfRecord>,
 }
 
 /// What tasks and the desk share with the loop.

@@ -26,7 +26,7 @@ pub enum Effect {
     /// Ask memory. Answered by `Record::Recalled`.
     Recall(Box<RecallAsk>),
     /// Remember. Answered by the `Record::Remembered` itself.
-    Remember(Box<Remembered>),
+    Remember(Box<RememberAsk>),
     /// Act. Answered by `Record::Concluded` with `last`.
     Act(Box<ActAsk>),
     /// Ask a person. Answered by `Record::GateAnswered`.
@@ -62,6 +62,15 @@ pub struct RecallAsk {
     pub about: Option<String>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// Something to remember.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RememberAsk {
+    /// What.
+    pub fact: Remembered,
+    /// The label of its content; kept with it, so that memory lifts nobody's trust.
+    pub label: Label,
 }
 
 /// A wish to act, with what policy and the person at the gate want to know.
@@ -111,7 +120,7 @@ impl Effect {
             Self::Note { .. } | Self::End { .. } => None,
             Self::Infer(ask) => Some(ask.effect),
             Self::Recall(ask) => Some(ask.effect),
-            Self::Remember(fact) => Some(fact.effect),
+            Self::Remember(ask) => Some(ask.fact.effect),
             Self::Act(ask) => Some(ask.wish.effect),
             Self::Approve(ask) => Some(ask.effect),
             Self::Timer { effect, .. } => Some(*effect),

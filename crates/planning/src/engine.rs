@@ -22,8 +22,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use sinew_contract::{Digest, EffectId, Entry, Record, RunEnd, RunId, RunStarted, Seq, Stepped};
+use sinew_contract::{Digest, EffectId, Entry, Label, Record, RunEnd, RunId, RunStarted, Seq, Stepped};
 
+pub(crate) use self::flow::CHECKED_SCAN;
 pub use self::run::{Divergence, Run, RunStatus};
 
 use self::answer::Answered;
@@ -85,7 +86,7 @@ impl Engine {
                 self.unstarted.extend(starts);
                 Vec::new()
             }
-            (Record::RunStarted(started), Some(run)) => self.start(run, started, now),
+            (Record::RunStarted(started), Some(run)) => self.start(run, started, entry.labels.get(""), now),
             (Record::Stepped(stepped), Some(run)) => self.stepped(run, stepped, now),
             (Record::RunEnded(ended), Some(run)) => {
                 self.ended(run, &ended.end, now);
@@ -146,7 +147,7 @@ impl Engine {
         self.folded
     }
 
-    fn start(&mut self, id: RunId, started: &RunStarted, now: Moment) -> Vec<Effect> {
+    fn start(&mut self, id: RunId, started: &RunStarted, label: Option<&Label>, now: Moment) -> Vec<Effect> {
         if let Some(trigger) = started.trigger {
             self.unstarted.retain(|(seq, playbook, _)| {
                 *seq > trigger || (*seq == trigger && *playbook.name() != started.playbook)
@@ -159,7 +160,7 @@ impl Engine {
             Some(playbook) => Ok(Arc::clone(playbook)),
         };
         match playbook {
-            Ok(playbook) => self.begin(id, playbook, started, now),
+            Ok(playbook) => self.begin(id, Live::new(id, playbook, started, label, now), now),
             Err(what) => {
                 self.diverge(id, now.seq, None, None, what);
                 Vec::new()
@@ -167,10 +168,10 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, id: RunId, playbook: Arc<Playbook>, started: &RunStarted, now: Moment) -> Vec<Effect> {
+    fn begin(&mut self, id: RunId, live: Live, now: Moment) -> Vec<Effect> {
         let Some(run) = self.runs.get_mut(&id) else { return Vec::new() };
         self.live.insert(id);
-        let live = run.live.insert(Box::new(Live::new(id, playbook, started, now)));
+        let live = run.live.insert(Box::new(live));
         live.begin(now);
         asked_now(live, now)
     }

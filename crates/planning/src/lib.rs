@@ -18,7 +18,7 @@ mod yaml;
 
 pub use check::*;
 pub use desk::{Desk, Reply};
-pub use dispatch::{Dispatcher, Ports, Settings};
+pub use dispatch::{Dispatcher, Ports, Settings, SystemOfRecord};
 pub use effect::*;
 pub use engine::*;
 pub use finding::*;

@@ -9,6 +9,7 @@
 //! | not permitted | permitted | yes | run |
 //! | not permitted | not permitted | - | refuse |
 //! | - | forbidden | - | refuse |
+//! | permitted, but below the floor | - | no | ask |
 //! | an error in either | | - | refuse |
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,6 +19,7 @@ use cedar_policy::{Authorizer, Context, Decision as CedarDecision, Entities, Ent
 use sinew_contract::{CapabilityName, Class, Decision, Digest, Policy, Request, Verdict};
 
 use crate::facts::Names;
+use crate::floor;
 use crate::load::{PolicyError, load};
 
 /// 1,024 capabilities: far above any deployment; past it they are made anew each time instead of filling memory.
@@ -104,7 +106,7 @@ impl Policy for Cedar {
         let context = self.names.context(request);
         let unattended = self.answer(request, &self.names.act_unattended, context.clone(), &entities);
         let attended = self.answer(request, &self.names.act, context, &entities);
-        let (verdict, reasons) = weigh(request, unattended, attended);
+        let (verdict, reasons) = hold_to_floor(request, weigh(request, unattended, attended));
         Decision { verdict, reasons, policy: self.digest }
     }
 
@@ -119,6 +121,16 @@ enum Answer {
     Forbidden(BTreeSet<String>),
     Unmentioned,
     Error(Vec<String>),
+}
+
+/// What policy lets run by itself may still rest on something that anybody could have written.
+fn hold_to_floor(request: &Request, (verdict, reasons): (Verdict, Vec<String>)) -> (Verdict, Vec<String>) {
+    let mut below = if verdict == Verdict::Run { floor::reasons(request) } else { Vec::new() };
+    if below.is_empty() {
+        return (verdict, reasons);
+    }
+    below.extend(reasons);
+    (Verdict::Ask, below)
 }
 
 /// The table at the head of this file.

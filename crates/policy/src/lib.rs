@@ -4,7 +4,7 @@
 //! whole `Request` per decision, so that a decision can be replayed from its record.
 //!
 //! Read in this order: [`schema`] (what a policy may speak of), [`load`] (texts to checked policies, with findings that
-//! name file, line and column), [`facts`] (a request in Cedar's words), [`decide`] (two questions, one verdict).
+//! name file, line and column), [`facts`] (a request in Cedar's words), [`decide`] (two questions, one verdict), [`floor`] (what no policy can permit unattended).
 //!
 //! ```text
 //! policies/*.cedar -> load (parse, name, validate strictly) -> Cedar
@@ -13,6 +13,7 @@
 
 mod decide;
 mod facts;
+mod floor;
 mod load;
 mod schema;
 

@@ -130,6 +130,8 @@ impl Story {
             control_trust: Trust::Verified,
             evidence_age_s: 1,
             confidence_permille: 1000,
+            short: Vec::new(),
+            control_closed: false,
             approved: false,
             duplicate: false,
             compensates: false,

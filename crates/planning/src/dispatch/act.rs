@@ -23,7 +23,7 @@ use sinew_contract::{
 };
 use sinew_expr::digest_of;
 
-use super::{Shared, ask, draft};
+use super::{Shared, ask, draft, trust};
 use crate::ActAsk;
 use crate::progress::{Sent, Stage};
 
@@ -169,6 +169,8 @@ impl Path {
             currency,
             args_trust: self.ask.args_label.trust,
             control_trust: self.ask.control_label.trust,
+            short: self.short(&prepared.manifest),
+            control_closed: false,
             evidence_age_s: i64::try_from(age.as_secs()).unwrap_or(i64::MAX),
             confidence_permille: i64::from(self.ask.confidence_permille),
             approved,
@@ -176,6 +178,12 @@ impl Path {
             compensates: self.ask.wish.compensates.is_some(),
             args: self.ask.wish.args.clone(),
         })
+    }
+
+    /// The arguments that are trusted less than the manifest needs.
+    fn short(&self, manifest: &Manifest) -> Vec<String> {
+        let needed = manifest.trust_needed();
+        needed.into_iter().filter(|(_, least)| self.ask.args_label.trust < *least).map(|(at, _)| at).collect()
     }
 
     /// Journals decision and gate together; the run waits.
@@ -238,6 +246,11 @@ impl Path {
         outcome: Outcome,
         last: bool,
     ) -> Result<(), Failure> {
+        let endorsed = match &outcome {
+            Outcome::Done { receipt, .. } if last => trust::endorsement(&self.shared, &self.ask, receipt),
+            _ => None,
+        };
+        batch.extend(endorsed.map(|endorsed| self.draft(Record::Endorsed(endorsed))));
         let done_now = intent.is_some() && matches!(outcome, Outcome::Done { .. });
         let concluded = Concluded {
             effect: self.effect(),

@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sinew_contract::{
     Ask, Draft, EffectId, ErrorKind, Evidence, Expect, Failure, Fault, Gate, GateOpened, Preimage, Prepared, Proposed,
-    RecallQuery, Recalled, Record, Remembered, Seq, TimerFired, TimerSet, Wish,
+    RecallQuery, Recalled, Record, Seq, TimerFired, TimerSet, Wish,
 };
 use sinew_expr::digest_of;
 
-use super::{Shared, draft};
-use crate::{ApproveAsk, Effect, RecallAsk};
+use super::{Shared, draft, trust};
+use crate::{ApproveAsk, Effect, RecallAsk, RememberAsk};
 
 /// Carries out one question that is no act, and journals its answer. What was `begun` before is not begun again.
 pub(super) async fn carry_out(
@@ -25,7 +25,7 @@ pub(super) async fn carry_out(
     let answer = match question {
         Effect::Infer(ask) => Some(infer(shared, *ask, cause).await),
         Effect::Recall(ask) => Some(recall(shared, *ask, cause).await),
-        Effect::Remember(fact) => Some(remember(shared, *fact, cause)),
+        Effect::Remember(ask) => Some(remember(shared, *ask, cause)),
         Effect::Approve(ask) if !begun => return open_gate(shared, *ask, notes, cause).await,
         Effect::Timer { effect, due } if !begun => {
             Some(draft::of_run(shared, effect.run, cause, Record::TimerSet(TimerSet { effect, due })))
@@ -92,14 +92,16 @@ async fn recall(shared: &Shared, ask: RecallAsk, cause: Option<Seq>) -> Draft {
         scope: scope.clone(),
     };
     let answer = shared.ports.recall.recall(query).await.map_err(|failure| fault("recall", 503, &failure));
+    let labels = answer.as_ref().map(|items| trust::of_items(shared, items)).unwrap_or_default();
     let record = Record::Recalled(Recalled { effect: ask.effect, answer });
-    Draft { scope, ..draft::of_run(shared, ask.effect.run, cause, record) }
+    Draft { scope, labels, ..draft::of_run(shared, ask.effect.run, cause, record) }
 }
 
-fn remember(shared: &Shared, fact: Remembered, cause: Option<Seq>) -> Draft {
+fn remember(shared: &Shared, RememberAsk { fact, label }: RememberAsk, cause: Option<Seq>) -> Draft {
     let subjects = vec![fact.subject.clone()];
     let mut draft = draft::of_run(shared, fact.effect.run, cause, Record::Remembered(fact));
     draft.subjects = subjects;
+    draft.labels.insert(trust::CONTENT.to_owned(), label);
     draft
 }
 

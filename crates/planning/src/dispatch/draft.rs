@@ -16,6 +16,8 @@ pub(super) fn run_started(shared: &Shared, entry: &Entry, event: &Event, playboo
     draft.run = OfRun::Starts;
     draft.scope = entry.header.scope.clone();
     draft.observed = Some(event.time);
+    // Who took the event in says how far it may be trusted; where nobody says, its kind does.
+    draft.labels = entry.labels.get("").map(|label| (String::new(), label.clone())).into_iter().collect();
     draft
 }
 

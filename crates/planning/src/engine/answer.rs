@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use sinew_contract::{Answer, Concluded, EffectId, Entry, Fault, GateAnswered, Label, Outcome, Record, Trust};
+use sinew_contract::{
+    Answer, Concluded, EffectId, Entry, Fault, GateAnswered, Label, LabelMap, Outcome, Proposal, Recalled, Record,
+    Trust,
+};
 
 use super::flow::{Flow, join_into};
 use super::live::{DoneAct, Live, Moment, State};
@@ -37,7 +40,11 @@ impl Live {
         else {
             return Answered::Ignored;
         };
-        let next = match next_after(&asked, &entry.record, now) {
+        if let Record::Endorsed(endorsed) = &entry.record {
+            self.endorsed = Some(endorsed.clone());
+            return Answered::Ignored;
+        }
+        let next = match next_after(&asked, entry, now) {
             Ok(Some(next)) => next,
             Ok(None) => return Answered::Ignored,
             Err(problem) => return Answered::Absurd(problem),
@@ -56,16 +63,16 @@ impl Live {
         then(self).unwrap_or_else(Next::Fault)
     }
 
-    fn proposed(&mut self, answer: Result<sinew_contract::Proposal, Fault>) -> Result<Next, Fault> {
+    fn proposed(&mut self, answer: Result<Proposal, Fault>, asked: &Label) -> Result<Next, Fault> {
         let proposal = answer?;
         self.seen.proposed(&proposal);
-        Ok(Next::Done(Flow::new(proposal.value, proposal.label)))
+        let label = label_of_answer(&proposal, asked);
+        Ok(Next::Done(Flow::new(proposal.value, label)))
     }
 
-    fn recalled(&mut self, answer: Result<Value, Fault>) -> Result<Next, Fault> {
+    fn recalled(&mut self, answer: Result<Value, Fault>, mut label: Label) -> Result<Next, Fault> {
         let items = answer?;
         self.seen.recalled(&items);
-        let mut label = Label::new("memory", Trust::Observed);
         if let Some(State::Recall(asked)) = self.active().map(|active| &active.state) {
             join_into(&mut label, asked);
         }
@@ -110,7 +117,10 @@ impl Live {
         let task = self.active().map(|active| active.task);
         let task = task.expect("invariant: who waits for an act stands at its task");
         match &playbook.task(task).action {
-            Action::Http(http) => looked(http, ask, &concluded.outcome),
+            Action::Http(http) => {
+                let endorsed = self.endorsed.take().filter(|endorsed| endorsed.effect == concluded.effect);
+                looked(http, ask, &concluded.outcome, endorsed.is_some())
+            }
             Action::Call(_) if matches!(self.active().map(|a| &a.state), Some(State::Undo(_))) => {
                 self.undone(&concluded.outcome, now)
             }
@@ -171,21 +181,22 @@ impl Live {
 type Step = Box<dyn FnOnce(&mut Live) -> Next>;
 
 /// What the run does next; none where the record is not the answer, an error where it contradicts the question.
-fn next_after(asked: &Effect, record: &Record, now: Moment) -> Result<Option<Step>, String> {
+fn next_after(asked: &Effect, entry: &Entry, now: Moment) -> Result<Option<Step>, String> {
+    let record = &entry.record;
     let step: Step = match (asked, record) {
-        (Effect::Infer(_), Record::Proposed(proposed)) => {
-            let answer = proposed.answer.clone();
-            Box::new(move |live| live.go_on(|live| live.proposed(answer)))
+        (Effect::Infer(ask), Record::Proposed(proposed)) => {
+            let (answer, asked) = (proposed.answer.clone(), ask.label.clone());
+            Box::new(move |live| live.go_on(|live| live.proposed(answer, &asked)))
         }
         (Effect::Recall(_), Record::Recalled(recalled)) => {
-            let answer = recalled.answer.clone();
-            Box::new(move |live| live.go_on(|live| live.recalled(answer)))
+            let (answer, label) = (recalled.answer.clone(), label_of_items(recalled, &entry.labels));
+            Box::new(move |live| live.go_on(|live| live.recalled(answer, label)))
         }
-        (Effect::Remember(fact), Record::Remembered(found)) if **fact != *found => {
+        (Effect::Remember(ask), Record::Remembered(found)) if ask.fact != *found => {
             return Err("what was remembered is not what the run asked to remember".to_owned());
         }
-        (Effect::Remember(fact), Record::Remembered(_)) => {
-            let id = fact.effect.to_string();
+        (Effect::Remember(ask), Record::Remembered(_)) => {
+            let id = ask.fact.effect.to_string();
             Box::new(move |live| live.go_on(|_| Ok(Next::Done(Flow::new(json!({ "id": id }), Label::owned())))))
         }
         (Effect::Act(ask), Record::Concluded(concluded)) if ask.wish.capability != concluded.capability => {
@@ -219,8 +230,24 @@ fn next_after(asked: &Effect, record: &Record, now: Moment) -> Result<Option<Ste
     Ok(Some(step))
 }
 
+/// An answer is trusted no further than what it was made from, whatever the port says of it. A table or a template of the
+/// owner adds nothing of its own; anything else guesses, so that its answer is observed at best.
+fn label_of_answer(proposal: &Proposal, asked: &Label) -> Label {
+    let label = proposal.label.clone().join(asked);
+    let guessed = !matches!(proposal.rung.as_str(), "rules" | "template");
+    if guessed { label.join(&Label::new(proposal.rung.as_str(), Trust::Observed)) } else { label }
+}
+
+/// The label of what memory gave, as it was journaled with it; items of which nothing was journaled are untrusted.
+fn label_of_items(recalled: &Recalled, labels: &LabelMap) -> Label {
+    let count = |answer: &Value| answer.get("items").and_then(Value::as_array).map_or(0, Vec::len);
+    let none = recalled.answer.as_ref().map_or(0, count) == 0;
+    let unsaid = || Label::new("memory", if none { Trust::Observed } else { Trust::Untrusted });
+    labels.get("").cloned().unwrap_or_else(unsaid)
+}
+
 /// The content of a look over HTTP, or the error that it stands for.
-fn looked(http: &Http, ask: &ActAsk, outcome: &Outcome) -> Result<Next, Fault> {
+fn looked(http: &Http, ask: &ActAsk, outcome: &Outcome, endorsed: bool) -> Result<Next, Fault> {
     let receipt = match outcome {
         Outcome::Done { receipt, .. } => receipt,
         Outcome::Refused { by, reason } if by == "stopped" => return Err(faults::stopped(reason)),
@@ -239,12 +266,11 @@ fn looked(http: &Http, ask: &ActAsk, outcome: &Outcome) -> Result<Next, Fault> {
         HttpOutput::Content => content,
         HttpOutput::Response => json!({ "statusCode": status, "content": content }),
     };
-    Ok(Next::Done(Flow::new(output, label_of(uri, &ask.args_label))))
+    Ok(Next::Done(Flow::new(output, label_of(uri, &ask.args_label, endorsed))))
 }
 
-/// What a system of record says about something verified is verified; about anything else it is only seen.
-fn label_of(uri: &str, args: &Label) -> Label {
+/// What somebody says is observed at best; what a system of record says about something checked is verified.
+fn label_of(uri: &str, args: &Label, endorsed: bool) -> Label {
     let host = uri.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or("http");
-    let trust = if args.trust >= Trust::Verified { Trust::Verified } else { Trust::Observed };
-    Label::new(host, trust).join(args)
+    if endorsed { Label::new(host, Trust::Verified) } else { Label::new(host, Trust::Observed).join(args) }
 }

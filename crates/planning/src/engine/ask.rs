@@ -18,7 +18,7 @@ use super::flow::Flow;
 use super::live::{Live, Moment, State};
 use super::step::Next;
 use crate::playbook::{Call, Function, Http, Task, Template, read_duration};
-use crate::{ActAsk, ApproveAsk, Effect, RecallAsk, faults};
+use crate::{ActAsk, ApproveAsk, Effect, RecallAsk, RememberAsk, faults};
 
 /// Items recalled where the playbook does not say how many.
 const LIMIT_DEFAULT: usize = 10;
@@ -109,7 +109,8 @@ impl Live {
             key: text(value, "idempotencyKey"),
             confidence_permille: permille(value.get("confidence")),
         };
-        self.ask(effect, Effect::Remember(Box::new(fact)), now)
+        let label = Label::clone(&with.label);
+        self.ask(effect, Effect::Remember(Box::new(RememberAsk { fact, label })), now)
     }
 
     fn ask_act(&mut self, task: &Task, call: &Call, with: &Flow, input: &Flow, now: Moment) -> Result<Next, Fault> {

@@ -71,7 +71,13 @@ impl Context {
     }
 }
 
-/// What an event brings: our own scans are verified where the passes agree, others only as far as nobody vouches for them.
+/// The origin of a scan on which the passes and the check digit agree: what a system of record may be asked about.
+pub(crate) const CHECKED_SCAN: &str = "scan";
+/// The origin of a scan on which they do not.
+const UNSURE_SCAN: &str = "scan:unsure";
+
+/// What an event brings: our own scans are observed, since anybody can print a code; of others nobody vouches for anything.
+/// What a scan leads to is verified only by an endorsement, see `Record::Endorsed`.
 pub(crate) fn label_of_input(input: &Value, has_trigger: bool) -> Label {
     let Some(event) = input.get(0).filter(|_| has_trigger) else { return Label::new("person", Trust::Verified) };
     let event_type = event.get("type").and_then(Value::as_str).unwrap_or_default();
@@ -81,7 +87,7 @@ pub(crate) fn label_of_input(input: &Value, has_trigger: bool) -> Label {
     let read = event.pointer("/data/verdict").is_some_and(|verdict| verdict == "read");
     // 900 per mille: both passes and the check digit agree; see the scales of perception.
     let sure = confidence(input) >= 900;
-    Label::new("scan", if read && sure { Trust::Verified } else { Trust::Observed })
+    Label::new(if read && sure { CHECKED_SCAN } else { UNSURE_SCAN }, Trust::Observed)
 }
 
 /// Agreement of checks behind the trigger, 0 to 1000; 1000 where it claims nothing.
@@ -110,17 +116,21 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_is_as_trustworthy_as_its_passes_agree() {
+    fn a_scan_is_observed_and_says_whether_its_passes_agree() {
         let scan = |verdict: &str, confidence: u64| json!([{ "type": "sinew.scan.v1", "data": { "verdict": verdict, "confidence_permille": confidence } }]);
         let cases = [
-            (scan("read", 1000), true, Trust::Verified),
-            (scan("read", 899), true, Trust::Observed),
-            (scan("conflict", 1000), true, Trust::Observed),
-            (json!([{ "type": "com.example.mail", "data": {} }]), true, Trust::Untrusted),
-            (json!({ "by": "hand" }), false, Trust::Verified),
+            (scan("read", 1000), true, Label::new(CHECKED_SCAN, Trust::Observed)),
+            (scan("read", 899), true, Label::new(UNSURE_SCAN, Trust::Observed)),
+            (scan("conflict", 1000), true, Label::new(UNSURE_SCAN, Trust::Observed)),
+            (
+                json!([{ "type": "com.example.mail", "data": {} }]),
+                true,
+                Label::new("com.example.mail", Trust::Untrusted),
+            ),
+            (json!({ "by": "hand" }), false, Label::new("person", Trust::Verified)),
         ];
         for (input, has_trigger, expected) in cases {
-            assert_eq!(label_of_input(&input, has_trigger).trust, expected, "{input}");
+            assert_eq!(label_of_input(&input, has_trigger), expected, "{input}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sinew_contract::{
-    CapabilityName, EffectId, Evidence, Fault, GateId, Label, RunEnd, RunId, Seq, Stepped, Timestamp,
+    CapabilityName, EffectId, Endorsed, Evidence, Fault, GateId, Label, RunEnd, RunId, Seq, Stepped, Timestamp,
 };
 
 use super::evidence::Seen;
@@ -51,6 +51,8 @@ pub(crate) struct Live {
     pub seen: Seen,
     /// Whom the run is about.
     pub subjects: BTreeSet<String>,
+    /// What a system of record vouches for in the answer that comes next.
+    pub endorsed: Option<Endorsed>,
 }
 
 /// One list of tasks that is being run.

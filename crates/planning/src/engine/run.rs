@@ -100,8 +100,16 @@ impl Run {
 
 impl Live {
     /// A run before its first task.
-    pub(super) fn new(id: RunId, playbook: Arc<Playbook>, started: &RunStarted, now: Moment) -> Self {
-        let label = label_of_input(&started.input, started.trigger.is_some());
+    ///
+    /// `label` is what the entry says about the trust of the input; where it says nothing, the kind of event does.
+    pub(super) fn new(
+        id: RunId,
+        playbook: Arc<Playbook>,
+        started: &RunStarted,
+        label: Option<&Label>,
+        now: Moment,
+    ) -> Self {
+        let label = label.cloned().unwrap_or_else(|| label_of_input(&started.input, started.trigger.is_some()));
         let raw = Flow::new(started.input.clone(), label);
         Self {
             id,
@@ -119,6 +127,7 @@ impl Live {
             held: None,
             approved: BTreeMap::new(),
             subjects: BTreeSet::new(),
+            endorsed: None,
         }
     }
 }

@@ -54,7 +54,7 @@ impl Case {
                 let earlier = json!({ "id": "i1", "content": { "what": "return", "rma": "RMA-1" } });
                 vec![recalled(ask.effect, &json!([earlier]))]
             }
-            Effect::Remember(fact) => vec![Record::Remembered((**fact).clone())],
+            Effect::Remember(ask) => vec![Record::Remembered(ask.fact.clone())],
             Effect::Approve(ask) => vec![answered(ask.effect, self.person, Some("person:ana"))],
             Effect::Act(ask) => vec![concluded(effect, self.outcome(ask))],
             other => panic!("no answer to {other:?}"),

@@ -143,7 +143,7 @@ pub fn in_words(effect: &Effect) -> Option<String> {
         Effect::Note { .. } => return None,
         Effect::Infer(ask) => format!("infer {}", ask.role),
         Effect::Recall(ask) => format!("recall {}", ask.subject.clone().unwrap_or_default()),
-        Effect::Remember(fact) => format!("remember {}", fact.subject),
+        Effect::Remember(ask) => format!("remember {}", ask.fact.subject),
         Effect::Act(ask) if ask.wish.capability.as_str() == "http.get" => {
             format!("get {}", ask.wish.args["uri"].as_str().unwrap_or_default())
         }

@@ -126,8 +126,13 @@ impl Bench {
             actuator: Arc::clone(&self.hop) as _,
         };
         let approvers = Approvers { role: "returns-lead".to_owned(), quorum: 1, not_by: vec![principal("person:eve")] };
-        let settings =
-            Settings { agent: principal("agent:test"), approvers, gate_life: GATE_LIFE, catalogue: Digest::ZERO };
+        let settings = Settings {
+            agent: principal("agent:test"),
+            approvers,
+            gate_life: GATE_LIFE,
+            catalogue: Digest::ZERO,
+            records: Vec::new(),
+        };
         let engine = Engine::new(self.texts.iter().map(|text| playbook(text)));
         let mut dispatcher = Dispatcher::new(ports, settings, engine);
         dispatcher.recover().await.expect("the log reads");
