@@ -202,7 +202,9 @@ pub fn entry(seq: Seq, run: Option<RunId>, at: i64, record: Record) -> Entry {
         labels: Digest::ZERO,
         payload: Digest::ZERO,
     };
-    Entry { header, hash: Digest::ZERO, record, labels: std::collections::BTreeMap::new() }
+    let remembered = matches!(record, Record::Recalled(_)).then(|| Label::new("memory", Trust::Observed));
+    let labels = remembered.map(|label| (String::new(), label)).into_iter().collect();
+    Entry { header, hash: Digest::ZERO, record, labels }
 }
 
 pub fn proposed(effect: EffectId, value: Value) -> Record {
