@@ -1,12 +1,12 @@
 //! `sinew eval`: how right a part is, over labelled data that anybody can bring. One file per subject in `eval/`.
 
 mod barcodes;
+mod injection;
 mod recall;
 mod retail;
 mod triage;
 
 use std::path::Path;
-mod injection;
 
 use clap::Subcommand;
 

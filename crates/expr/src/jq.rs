@@ -11,6 +11,7 @@ mod budget;
 mod guard;
 mod library;
 mod profile;
+mod shape;
 mod value;
 mod walk;
 
@@ -25,11 +26,13 @@ use crate::ExprError;
 
 use budget::Budget;
 pub use profile::Profile;
+pub use shape::{Shape, VarLabels};
 
 /// A compiled expression; may be shared between threads.
 pub struct Program {
     source: String,
     filter: Filter<Pure>,
+    shape: Shape,
     vars: usize,
 }
 
@@ -77,13 +80,13 @@ impl Program {
     pub fn compile(source: &str, vars: &[&str], profile: Profile) -> Result<Self, ExprError> {
         // Parsing and compiling recurse as deeply as the text is nested, before anybody can know how deep that is.
         let compile = || compile(source, vars, profile);
-        let filter = std::thread::scope(|scope| {
+        let (filter, shape) = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("jq-compile".to_owned()).stack_size(STACK_LEN);
             let thread = thread.spawn_scoped(scope, compile);
             let problem = |e: std::io::Error| forbidden(source, format!("there is no thread to compile it on: {e}"));
             thread.map_err(problem)?.join().unwrap_or_else(|_| Err(forbidden(source, "the compiler broke on it")))
         })?;
-        Ok(Self { source: source.to_owned(), filter, vars: vars.len() })
+        Ok(Self { source: source.to_owned(), filter, shape, vars: vars.len() })
     }
 
     /// Runs it and returns its first output; `null` where it has none.
@@ -112,6 +115,11 @@ impl Program {
         value::to_json(&first).map_err(|problem| self.failed(&problem))
     }
 
+    /// How it carries labels on.
+    pub const fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
     /// The expression as it was written.
     pub fn source(&self) -> &str {
         &self.source
@@ -129,15 +137,18 @@ impl Program {
 /// Enough for the longest text that is read, nested to its end; only what is used is ever taken from memory.
 const STACK_LEN: usize = 256 * 1024 * 1024;
 
-fn compile(source: &str, vars: &[&str], profile: Profile) -> Result<Filter<Pure>, ExprError> {
-    let term = guard::guard(profile::check(source, profile)?);
+fn compile(source: &str, vars: &[&str], profile: Profile) -> Result<(Filter<Pure>, Shape), ExprError> {
+    let term = profile::check(source, profile)?;
+    let shape = Shape::of(&term);
+    let term = guard::guard(term);
     let arena = Arena::default();
     let mut defs = library::defs_for(&term);
     defs.push(guard::as_definition(term));
     let modules = Loader::new(defs).load(&arena, File { code: guard::MAIN, path: () });
     let modules = modules.map_err(|_| syntax(source, "it cannot be loaded"))?;
     let compiler = Compiler::default().with_funs(library::funs()).with_global_vars(vars.iter().copied());
-    compiler.compile(modules).map_err(|errors| undefined(source, &errors))
+    let filter = compiler.compile(modules).map_err(|errors| undefined(source, &errors))?;
+    Ok((filter, shape))
 }
 
 /// The library's own helper ends the process on `halt`; here every exception is only a text.

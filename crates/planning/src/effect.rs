@@ -8,6 +8,7 @@ use sinew_contract::{
     Approvers, Ask, CapabilityName, EffectId, Evidence, GateId, Label, Remembered, RunEnd, RunId, Seq, Stepped,
     Timestamp, Wish,
 };
+use sinew_expr::Labels;
 
 /// One question of one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,8 +83,12 @@ pub struct ActAsk {
     pub approval: Option<GateId>,
     /// The joined label of the arguments.
     pub args_label: Label,
+    /// The labels of each of them.
+    pub args_labels: Labels,
     /// The joined label of what was branched on.
     pub control_label: Label,
+    /// Whatever untrusted was branched on was one of a closed list.
+    pub control_closed: bool,
     /// Agreement of checks behind the run's trigger, 0 to 1000; 1000 where the trigger claims nothing.
     pub confidence_permille: u16,
     /// What to show when policy asks a person: the trigger's picture, the last recalled items, the last proposal.

@@ -21,7 +21,7 @@ use sinew_contract::{
     GateId, GateOpened, Label, Manifest, Outcome, Prepared, Record, Request, RunId, Scope, Seq, Standing, Verdict,
     Wish,
 };
-use sinew_expr::digest_of;
+use sinew_expr::{Labels, digest_of};
 
 use super::{Shared, ask, draft, trust};
 use crate::ActAsk;
@@ -60,7 +60,9 @@ impl Path {
             wish,
             approval: None,
             args_label: Label::owned(),
+            args_labels: Labels::owned(),
             control_label: Label::owned(),
+            control_closed: true,
             confidence_permille: 0,
             evidence: Vec::new(),
             subjects: Vec::new(),
@@ -170,7 +172,7 @@ impl Path {
             args_trust: self.ask.args_label.trust,
             control_trust: self.ask.control_label.trust,
             short: self.short(&prepared.manifest),
-            control_closed: false,
+            control_closed: self.ask.control_closed,
             evidence_age_s: i64::try_from(age.as_secs()).unwrap_or(i64::MAX),
             confidence_permille: i64::from(self.ask.confidence_permille),
             approved,
@@ -183,7 +185,8 @@ impl Path {
     /// The arguments that are trusted less than the manifest needs.
     fn short(&self, manifest: &Manifest) -> Vec<String> {
         let needed = manifest.trust_needed();
-        needed.into_iter().filter(|(_, least)| self.ask.args_label.trust < *least).map(|(at, _)| at).collect()
+        let trust = |at: &str| self.ask.args_labels.at_pointer(at).whole().trust;
+        needed.into_iter().filter(|(at, least)| trust(at) < *least).map(|(at, _)| at).collect()
     }
 
     /// Journals decision and gate together; the run waits.
@@ -271,7 +274,7 @@ impl Path {
     fn decided(&self, request: Request, decision: Decision, approval: Option<GateId>) -> Draft {
         let effect = self.effect();
         let mut draft = self.draft(Record::Decided(Decided { effect, request, decision, approval }));
-        draft.labels.insert("/request/args".to_owned(), self.ask.args_label.clone());
+        draft.labels.extend(self.ask.args_labels.to_map("/request/args"));
         draft.labels.insert(String::new(), self.ask.control_label.clone());
         draft
     }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use sinew_contract::{
-    Answer, Concluded, EffectId, Entry, Fault, GateAnswered, Label, LabelMap, Outcome, Proposal, Recalled, Record,
-    Trust,
+    Answer, Concluded, EffectId, Endorsed, Entry, Fault, GateAnswered, Label, LabelMap, Outcome, Proposal, Recalled,
+    Record, Trust,
 };
+use sinew_expr::Labels;
 
 use super::flow::{Flow, join_into};
 use super::live::{DoneAct, Live, Moment, State};
@@ -63,11 +64,12 @@ impl Live {
         then(self).unwrap_or_else(Next::Fault)
     }
 
-    fn proposed(&mut self, answer: Result<Proposal, Fault>, asked: &Label) -> Result<Next, Fault> {
+    fn proposed(&mut self, answer: Result<Proposal, Fault>, asked: &Label, schema: &Value) -> Result<Next, Fault> {
         let proposal = answer?;
         self.seen.proposed(&proposal);
         let label = label_of_answer(&proposal, asked);
-        Ok(Next::Done(Flow::new(proposal.value, label)))
+        let labels = closed_by(schema, label);
+        Ok(Next::Done(self.meet(Flow::new(proposal.value, labels))))
     }
 
     fn recalled(&mut self, answer: Result<Value, Fault>, mut label: Label) -> Result<Next, Fault> {
@@ -76,7 +78,7 @@ impl Live {
         if let Some(State::Recall(asked)) = self.active().map(|active| &active.state) {
             join_into(&mut label, asked);
         }
-        Ok(Next::Done(Flow::new(items, label)))
+        Ok(Next::Done(self.meet(Flow::new(items, label))))
     }
 
     fn timer_fired(&mut self) -> Next {
@@ -119,7 +121,7 @@ impl Live {
         match &playbook.task(task).action {
             Action::Http(http) => {
                 let endorsed = self.endorsed.take().filter(|endorsed| endorsed.effect == concluded.effect);
-                looked(http, ask, &concluded.outcome, endorsed.is_some())
+                looked(http, ask, &concluded.outcome, endorsed.as_ref()).map(|flow| Next::Done(self.meet(flow)))
             }
             Action::Call(_) if matches!(self.active().map(|a| &a.state), Some(State::Undo(_))) => {
                 self.undone(&concluded.outcome, now)
@@ -173,7 +175,9 @@ impl Live {
         if let Outcome::Done { first: Some(first), .. } = outcome {
             output.insert("first".to_owned(), json!(first));
         }
-        Ok(Next::Done(Flow::new(Value::Object(output), label)))
+        let labels =
+            Labels::object([("receipt".to_owned(), label.into()), ("args".to_owned(), ask.args_labels.clone())]);
+        Ok(Next::Done(self.meet(Flow::new(Value::Object(output), labels))))
     }
 }
 
@@ -185,8 +189,8 @@ fn next_after(asked: &Effect, entry: &Entry, now: Moment) -> Result<Option<Step>
     let record = &entry.record;
     let step: Step = match (asked, record) {
         (Effect::Infer(ask), Record::Proposed(proposed)) => {
-            let (answer, asked) = (proposed.answer.clone(), ask.label.clone());
-            Box::new(move |live| live.go_on(|live| live.proposed(answer, &asked)))
+            let (answer, ask) = (proposed.answer.clone(), ask.clone());
+            Box::new(move |live| live.go_on(|live| live.proposed(answer, &ask.label, &ask.schema)))
         }
         (Effect::Recall(_), Record::Recalled(recalled)) => {
             let (answer, label) = (recalled.answer.clone(), label_of_items(recalled, &entry.labels));
@@ -247,7 +251,7 @@ fn label_of_items(recalled: &Recalled, labels: &LabelMap) -> Label {
 }
 
 /// The content of a look over HTTP, or the error that it stands for.
-fn looked(http: &Http, ask: &ActAsk, outcome: &Outcome, endorsed: bool) -> Result<Next, Fault> {
+fn looked(http: &Http, ask: &ActAsk, outcome: &Outcome, endorsed: Option<&Endorsed>) -> Result<Flow, Fault> {
     let receipt = match outcome {
         Outcome::Done { receipt, .. } => receipt,
         Outcome::Refused { by, reason } if by == "stopped" => return Err(faults::stopped(reason)),
@@ -262,15 +266,40 @@ fn looked(http: &Http, ask: &ActAsk, outcome: &Outcome, endorsed: bool) -> Resul
         return Err(faults::communication(status, format!("`{uri}` answered with status {status}")));
     }
     let content = receipt.get("content").cloned().unwrap_or(Value::Null);
-    let output = match http.output {
-        HttpOutput::Content => content,
-        HttpOutput::Response => json!({ "statusCode": status, "content": content }),
-    };
-    Ok(Next::Done(Flow::new(output, label_of(uri, &ask.args_label, endorsed))))
+    let labels = labels_of(uri, &ask.args_label, endorsed);
+    Ok(match http.output {
+        HttpOutput::Content => Flow::new(content, labels),
+        HttpOutput::Response => {
+            let said = Labels::object([("content".to_owned(), labels)]);
+            Flow::new(
+                json!({ "statusCode": status, "content": content }),
+                said.under(&Label::new("http", Trust::Observed)),
+            )
+        }
+    })
 }
 
-/// What somebody says is observed at best; what a system of record says about something checked is verified.
-fn label_of(uri: &str, args: &Label, endorsed: bool) -> Label {
+/// What somebody says is observed at best, and no better than the question; what a system of record vouches for is verified.
+fn labels_of(uri: &str, args: &Label, endorsed: Option<&Endorsed>) -> Labels {
     let host = uri.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or("http");
-    if endorsed { Label::new(host, Trust::Verified) } else { Label::new(host, Trust::Observed).join(args) }
+    let mut labels = Labels::from(Label::new(host, Trust::Observed).join(args));
+    for at in endorsed.iter().flat_map(|endorsed| &endorsed.facts) {
+        labels.set(at, Label::new(host, Trust::Verified).into());
+    }
+    labels
+}
+
+/// The labels of an answer, of which the members that the schema enumerates are closed.
+fn closed_by(schema: &Value, label: Label) -> Labels {
+    let mut labels = Labels::from(label.clone());
+    let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    for (name, _) in members.filter(|(_, schema)| is_closed(schema)) {
+        labels.set(&sinew_expr::json::pointer_step(name), Labels::from(label.clone()).closed());
+    }
+    labels
+}
+
+fn is_closed(schema: &Value) -> bool {
+    ["enum", "const"].iter().any(|word| schema.get(word).is_some())
+        || schema.get("type").is_some_and(|t| t == "boolean")
 }

@@ -11,7 +11,7 @@ use sinew_contract::{
     Approvers, Ask, AskLimits, AskMore, CapabilityName, EffectId, Fault, GateId, Label, PrincipalId, Remembered, Trust,
     Wish,
 };
-use sinew_expr::{SchemaFinding, fill_uri};
+use sinew_expr::{Labels, SchemaFinding, Step, fill_uri, places};
 
 use super::evidence::added;
 use super::flow::Flow;
@@ -30,22 +30,22 @@ impl Live {
         if let Template::Literal(written) = &http.uri {
             let text = written.as_str().unwrap_or_default();
             let filled = fill_uri(text, &input.value).map_err(|error| faults::expression(error.to_string()))?;
-            let label = if filled == text { Label::owned() } else { Label::clone(&input.label) };
+            let label = if filled == text { Label::owned() } else { label_of_places(text, input) };
             uri = Flow::new(Value::String(filled), label);
         }
         let mut args = Map::from_iter([("uri".to_owned(), Value::clone(&uri.value))]);
-        let mut label = Label::clone(&uri.label);
+        let mut labels = vec![("uri".to_owned(), Labels::clone(&uri.labels))];
         for (name, part) in [("query", &http.query), ("headers", &http.headers)] {
             if let Some(template) = part {
                 let part = self.in_task(task, |scope| scope.template(template, input))?;
                 args.insert(name.to_owned(), Value::clone(&part.value));
-                label = label.join(&part.label);
+                labels.push((name.to_owned(), Labels::clone(&part.labels)));
             }
         }
         let effect = self.next_id();
         let capability = CapabilityName::from_str("http.get").expect("invariant: a plain name");
         let wish = Wish { effect, capability, args: Value::Object(args), key: effect.to_string(), compensates: None };
-        Ok(self.act(wish, None, label, now))
+        Ok(self.act(wish, None, Labels::object(labels), now))
     }
 
     /// A call of one of our functions.
@@ -56,7 +56,7 @@ impl Live {
             Function::Infer => Ok(self.ask_infer(&with, now)),
             Function::Recall => Ok(self.ask_recall(&with, now)),
             Function::Remember => Ok(self.ask_remember(&with, now)),
-            Function::Act => self.ask_act(task, call, &with, input, now),
+            Function::Act => self.ask_act(&with, now),
             Function::Approve => self.ask_approve(&with, now),
             Function::Compensate => self.compensate(&with.value, now),
         }
@@ -76,7 +76,7 @@ impl Live {
             rules: maybe(value, "rules"),
             template: maybe(value, "template"),
             more: AskMore { playbook: Some(self.playbook.name().clone()), ..more(value) },
-            label: Label::clone(&with.label),
+            label: with.label(),
         };
         self.ask(effect, Effect::Infer(Box::new(ask)), now)
     }
@@ -90,7 +90,7 @@ impl Live {
         let store = text(&with.value, "store");
         let limit = limit.unwrap_or(LIMIT_DEFAULT);
         let ask = RecallAsk { effect, store, subject, about: maybe(query, "about"), limit };
-        self.set_state(State::Recall(Arc::clone(&with.label)));
+        self.set_state(State::Recall(with.label()));
         self.ask(effect, Effect::Recall(Box::new(ask)), now)
     }
 
@@ -109,29 +109,27 @@ impl Live {
             key: text(value, "idempotencyKey"),
             confidence_permille: permille(value.get("confidence")),
         };
-        let label = Label::clone(&with.label);
+        let label = with.member("content").label().join(&with.member("subject").label());
         self.ask(effect, Effect::Remember(Box::new(RememberAsk { fact, label })), now)
     }
 
-    fn ask_act(&mut self, task: &Task, call: &Call, with: &Flow, input: &Flow, now: Moment) -> Result<Next, Fault> {
+    fn ask_act(&mut self, with: &Flow, now: Moment) -> Result<Next, Fault> {
         let value = &with.value;
         let args = Arc::new(value.get("args").cloned().unwrap_or(Value::Null));
-        let mut label = match &call.args {
-            Some(template) => self.in_task(task, |scope| Ok(scope.template_label(template, input)))?,
-            None => Label::clone(&with.label),
-        };
+        let mut labels = Labels::clone(&with.member("args").labels);
         let capability = capability(value)?;
         let approval = maybe(value, "approval").and_then(|token| token.parse::<GateId>().ok());
         if approval.is_some_and(|gate| self.is_approved(gate, &capability, &args)) {
             // A person has seen these very arguments: that is an endorsement, and it is in the journal.
-            label.trust = label.trust.max(Trust::Verified);
-            label.origin.insert("person".to_owned());
+            let whole = labels.whole();
+            let trust = whole.trust.max(Trust::Verified);
+            labels = Label { trust, ..whole.join(&Label::new("person", Trust::Owned)) }.into();
         }
         let effect = self.next_id();
         let key = text(value, "idempotencyKey");
         let wish = Wish { effect, capability, args: Value::clone(&args), key, compensates: None };
         self.set_state(State::Act(args));
-        Ok(self.act(wish, approval, label, now))
+        Ok(self.act(wish, approval, labels, now))
     }
 
     fn is_approved(&self, gate: GateId, capability: &CapabilityName, args: &Value) -> bool {
@@ -139,13 +137,15 @@ impl Live {
     }
 
     /// Asks for an act, with all that policy and a person want to know.
-    pub(super) fn act(&mut self, wish: Wish, approval: Option<GateId>, args_label: Label, now: Moment) -> Next {
+    pub(super) fn act(&mut self, wish: Wish, approval: Option<GateId>, args_labels: Labels, now: Moment) -> Next {
         let effect = wish.effect;
         let ask = ActAsk {
             wish,
             approval,
-            args_label,
+            args_label: args_labels.whole(),
+            args_labels,
             control_label: self.control.clone(),
+            control_closed: self.control_closed,
             confidence_permille: self.seen.confidence_permille,
             evidence: self.evidence(),
             subjects: self.subjects.iter().cloned().collect(),
@@ -181,6 +181,19 @@ impl Live {
     pub(super) fn undo_wish(&mut self, capability: CapabilityName, args: Value, key: &str, of: EffectId) -> Wish {
         let effect = self.next_id();
         Wish { effect, capability, args, key: format!("undo/{key}"), compensates: Some(of) }
+    }
+}
+
+/// The label of what fills the places of an address.
+fn label_of_places(text: &str, input: &Flow) -> Label {
+    let steps = |place: &String| place.trim_start_matches('/').split('/').map(|s| Step::Named(s.to_owned())).collect();
+    let label = |place: &String| -> Label {
+        let steps: Vec<Step> = steps(place);
+        input.labels.inside(&steps).whole()
+    };
+    match places(text) {
+        Ok(places) => places.iter().map(label).fold(Label::owned(), |all, one| all.join(&one)),
+        Err(_) => input.label(),
     }
 }
 

@@ -1,24 +1,35 @@
-//! Values on their way through a run, each with where it comes from and how far it may be trusted.
+//! Values on their way through a run, each with where it and its parts come from and how far they may be trusted.
 //!
-//! Does not know tasks. Labels are coarse but sound: one for each value that flows, one for each member of the context.
+//! Does not know tasks, nor how an expression carries labels on: `sinew-expr` does.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 use sinew_contract::{Digest, Label, Trust};
-use sinew_expr::digest_value;
+use sinew_expr::{Labels, Step, digest_value};
 
-/// A value and its label.
+/// A value and the labels of its parts.
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
     pub value: Arc<Value>,
-    pub label: Arc<Label>,
+    pub labels: Arc<Labels>,
 }
 
 impl Flow {
-    pub fn new(value: Value, label: Label) -> Self {
-        Self { value: Arc::new(value), label: Arc::new(label) }
+    /// A value with one label, or with one for each of its parts.
+    pub fn new(value: Value, labels: impl Into<Labels>) -> Self {
+        Self { value: Arc::new(value), labels: Arc::new(labels.into()) }
+    }
+
+    /// One label for all of it.
+    pub fn label(&self) -> Label {
+        self.labels.whole()
+    }
+
+    /// A member of it; null where there is none.
+    pub fn member(&self, name: &str) -> Self {
+        let value = self.value.get(name).cloned().unwrap_or_default();
+        Self::new(value, self.labels.at(&Step::Named(name.to_owned())))
     }
 }
 
@@ -32,9 +43,7 @@ pub(crate) fn join_into(label: &mut Label, other: &Label) {
 pub(crate) struct Context {
     pub value: Arc<Value>,
     pub digest: Digest,
-    /// The label of each member; what has none has `rest`.
-    members: BTreeMap<String, Arc<Label>>,
-    rest: Arc<Label>,
+    pub labels: Arc<Labels>,
 }
 
 impl Context {
@@ -42,32 +51,14 @@ impl Context {
     pub fn empty() -> Self {
         let value = Value::Object(serde_json::Map::new());
         let digest = digest_value(&value);
-        Self { value: Arc::new(value), digest, members: BTreeMap::new(), rest: Arc::new(Label::owned()) }
+        Self { value: Arc::new(value), digest, labels: Arc::new(Labels::owned()) }
     }
 
-    /// Takes the next context. A member that is as it was keeps its label; everything else has the label of the export.
+    /// Takes the next context.
     pub fn export(&mut self, flow: Flow) {
-        let old = std::mem::replace(&mut self.value, flow.value);
-        self.digest = digest_value(&self.value);
-        let kept =
-            |name: &String, value: &Value| old.get(name).filter(|before| *before == value).map(|_| self.member(name));
-        let members = self.value.as_object().into_iter().flatten();
-        let members = members.map(|(name, value)| {
-            let label = kept(name, value).unwrap_or_else(|| Arc::clone(&flow.label));
-            (name.clone(), label)
-        });
-        self.members = members.collect();
-        self.rest = if self.value.is_object() { Arc::new(Label::owned()) } else { flow.label };
-    }
-
-    /// The label of one member.
-    pub fn member(&self, name: &str) -> Arc<Label> {
-        Arc::clone(self.members.get(name).unwrap_or(&self.rest))
-    }
-
-    /// The label of all of it.
-    pub fn whole(&self) -> Label {
-        self.members.values().fold(Label::clone(&self.rest), |all, label| all.join(label))
+        self.digest = digest_value(&flow.value);
+        self.value = flow.value;
+        self.labels = flow.labels;
     }
 }
 
@@ -101,19 +92,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_member_that_is_as_it_was_keeps_its_label() {
-        let mut context = Context::empty();
-        let export = |value, origin, trust| Flow::new(value, Label::new(origin, trust));
-        context.export(export(json!({ "order": 1 }), "shop", Trust::Verified));
-        context.export(export(json!({ "order": 1, "history": 2 }), "memory", Trust::Observed));
-        assert_eq!(context.member("order").trust, Trust::Verified);
-        assert_eq!(context.member("history").trust, Trust::Observed);
-        assert_eq!(context.whole().trust, Trust::Observed);
-        context.export(export(json!({ "order": 9, "history": 2 }), "mail", Trust::Untrusted));
-        assert_eq!(context.member("order").trust, Trust::Untrusted, "what changed has the label of the change");
-    }
 
     #[test]
     fn a_scan_is_observed_and_says_whether_its_passes_agree() {

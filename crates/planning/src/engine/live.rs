@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sinew_contract::{
-    CapabilityName, EffectId, Endorsed, Evidence, Fault, GateId, Label, RunEnd, RunId, Seq, Stepped, Timestamp,
+    CapabilityName, EffectId, Endorsed, Evidence, Fault, GateId, Label, RunEnd, RunId, Seq, Stepped, Timestamp, Trust,
 };
+use sinew_expr::Labels;
 
 use super::evidence::Seen;
 use super::flow::{Context, Flow, join_into};
@@ -35,6 +36,10 @@ pub(crate) struct Live {
     pub context: Context,
     /// The joined label of all that was branched on so far.
     pub control: Label,
+    /// Whatever untrusted was branched on was one of a closed list.
+    pub control_closed: bool,
+    /// The joined label of all that has come in so far.
+    pub met: Label,
     /// The lists it stands in, innermost last.
     pub frames: Vec<Frame>,
     /// What was asked and has no answer, and notes that are not journaled, in the order of asking.
@@ -89,7 +94,7 @@ pub(crate) enum State {
     /// An act, with what it was asked with.
     Act(Arc<Value>),
     /// A look into memory, with the label of what it was asked with.
-    Recall(Arc<Label>),
+    Recall(Label),
 }
 
 /// How a try stands.
@@ -238,8 +243,16 @@ impl Live {
     }
 
     /// Joins what was branched on.
-    pub fn branch_on(&mut self, label: &Label) {
-        join_into(&mut self.control, label);
+    pub fn branch_on(&mut self, labels: &Labels) {
+        let label = labels.whole();
+        self.control_closed &= label.trust > Trust::Untrusted || labels.is_closed();
+        join_into(&mut self.control, &label);
+    }
+
+    /// Joins what has come in, and hands it on.
+    pub fn meet(&mut self, flow: Flow) -> Flow {
+        join_into(&mut self.met, &flow.label());
+        flow
     }
 
     /// What a person at a gate is shown.

@@ -110,6 +110,7 @@ impl Live {
         now: Moment,
     ) -> Self {
         let label = label.cloned().unwrap_or_else(|| label_of_input(&started.input, started.trigger.is_some()));
+        let met = label.clone();
         let raw = Flow::new(started.input.clone(), label);
         Self {
             id,
@@ -119,7 +120,9 @@ impl Live {
             seen: Seen::new(&raw.value, confidence(&raw.value)),
             raw,
             context: Context::empty(),
+            met,
             control: Label::owned(),
+            control_closed: true,
             frames: Vec::new(),
             queue: VecDeque::new(),
             steps: 0,

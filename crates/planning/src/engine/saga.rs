@@ -39,7 +39,7 @@ impl Live {
     fn undo_next(&mut self, now: Moment) -> Result<Next, Fault> {
         while let Some(at) = self.undo_state().and_then(|state| state.left.last().copied()) {
             match self.undo_wish_of(at) {
-                Ok((wish, label)) => return Ok(self.act(wish, None, label, now)),
+                Ok((wish, label)) => return Ok(self.act(wish, None, label.into(), now)),
                 Err(reason) => self.settle_undo(at, Err(reason)),
             }
         }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sinew_contract::{Fault, Label, Timestamp, Trust};
-use sinew_expr::ExprError;
+use sinew_expr::{ExprError, Labels};
 
-use super::flow::{Context, Flow, join_into};
+use super::flow::{Context, Flow};
 use super::live::{Active, Live};
 use crate::faults;
 use crate::playbook::{Expr, Task, Template, Uses, Vars};
@@ -36,58 +36,42 @@ impl<'a> Scope<'a> {
         Self { input: Some(&active.input), task: Some((task, active.started)), ..Self::of_run(live) }
     }
 
-    /// Evaluates an expression and joins the labels of all that it looked at.
+    /// Evaluates an expression; each part of what it gives has the labels of what it can come from.
     pub fn expr(&self, expr: &Expr, dot: &Flow) -> Result<Flow, Fault> {
         let value = expr.eval(&dot.value, self).map_err(|error| failed(&error))?;
-        Ok(Flow { value, label: Arc::new(self.label(expr.uses(), dot)) })
+        let labels = expr.labels(&dot.labels, &|name| self.var_labels(name));
+        Ok(Flow { value, labels: Arc::new(labels) })
     }
 
     /// The same for a value with expressions in it.
     pub fn template(&self, template: &Template, dot: &Flow) -> Result<Flow, Fault> {
         let value = template.eval(&dot.value, self).map_err(|error| failed(&error))?;
-        Ok(Flow { value, label: Arc::new(self.template_label(template, dot)) })
+        let labels = template.labels(&dot.labels, &|name| self.var_labels(name));
+        Ok(Flow { value, labels: Arc::new(labels) })
     }
 
     /// Says whether a condition holds: as in jq, all but null and false does.
-    pub fn holds(&self, expr: &Expr, dot: &Flow) -> Result<(bool, Arc<Label>), Fault> {
+    pub fn holds(&self, expr: &Expr, dot: &Flow) -> Result<(bool, Arc<Labels>), Fault> {
         let flow = self.expr(expr, dot)?;
-        Ok((!matches!(*flow.value, Value::Null | Value::Bool(false)), flow.label))
+        Ok((!matches!(*flow.value, Value::Null | Value::Bool(false)), flow.labels))
     }
 
-    /// The joined label of all that the expressions in a template look at.
-    pub fn template_label(&self, template: &Template, dot: &Flow) -> Label {
-        let mut label = Label::owned();
-        template.each_expr(&mut |expr| join_into(&mut label, &self.label(expr.uses(), dot)));
-        label
-    }
-
-    fn label(&self, uses: &Uses, dot: &Flow) -> Label {
-        let mut label = Label::owned();
-        if uses.dot {
-            label = label.join(&dot.label);
-        }
-        for name in &uses.whole {
-            label = label.join(&self.var_label(name, None));
-        }
-        for (name, member) in &uses.members {
-            label = label.join(&self.var_label(name, Some(member)));
-        }
-        label
-    }
-
-    fn var_label(&self, name: &str, member: Option<&str>) -> Label {
-        let of = |flow: Option<&Flow>| flow.map_or_else(Label::owned, |flow| Label::clone(&flow.label));
-        match (name, member) {
-            ("context", Some(member)) => Label::clone(&self.context.member(member)),
-            ("context", None) => self.context.whole(),
-            ("input" | "task", _) => of(self.input),
-            ("output", _) => of(self.output),
-            ("workflow", Some("id" | "startedAt" | "definition")) | ("runtime", _) => Label::owned(),
-            ("workflow", _) => Label::clone(&self.live.raw.label),
-            // An error, or a name that the expression binds itself; what an error says comes from outside.
+    /// The labels of a variable; a name that the expression binds itself is its own.
+    fn var_labels(&self, name: &str) -> Arc<Labels> {
+        let owned = || Arc::new(Labels::owned());
+        let of = |flow: Option<&Flow>| flow.map_or_else(owned, |flow| Arc::clone(&flow.labels));
+        let only = |member: &str, labels: &Labels| Arc::new(Labels::object([(member.to_owned(), labels.clone())]));
+        match name {
+            "context" => Arc::clone(&self.context.labels),
+            "input" => of(self.input),
+            "output" => of(self.output),
+            "task" => only("input", &of(self.input)),
+            "workflow" => only("input", &self.live.raw.labels),
+            "runtime" => owned(),
+            // What an error says may quote whatever the run has met.
             _ => match self.caught(name) {
-                Some(_) => Label::new("error", Trust::Observed),
-                None => Label::owned(),
+                Some(_) => Arc::new(Label::new("error", Trust::Observed).join(&self.live.met).into()),
+                None => owned(),
             },
         }
     }

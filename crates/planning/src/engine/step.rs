@@ -17,7 +17,7 @@ use sinew_expr::{Schema, digest, digest_value};
 use super::flow::Flow;
 use super::live::{Active, Frame, Live, Moment, Phase, State, TryState, placed};
 use super::scope::Scope;
-use crate::playbook::{Action, BlockId, Case, Catch, Durability, Retry, Shape, Task, Then, read_duration};
+use crate::playbook::{Action, BlockId, Case, Catch, Durability, Expr, Retry, Shape, Task, Then, read_duration};
 use crate::{Effect, faults};
 
 /// Tasks passed by one entry. Far above any honest playbook between two questions; a loop that asks nothing ends here.
@@ -102,8 +102,8 @@ impl Live {
         frame.active = None;
         let active = Active { task: id, input: raw, started: now.at, waiting: None, went: None, state: State::Plain };
         if let Some(condition) = &task.condition {
-            let (holds, label) = Scope::of_task(self, task, &active).holds(condition, &active.input)?;
-            self.branch_on(&label);
+            let (holds, labels) = Scope::of_task(self, task, &active).holds(condition, &active.input)?;
+            self.branch_on(&labels);
             if !holds {
                 return Ok(self.go(None, active.input));
             }
@@ -130,6 +130,7 @@ impl Live {
             }
             Action::Raise(text) => {
                 let error = self.in_task(task, |scope| scope.template(&text.error, &input))?;
+                let error = self.meet(error);
                 Ok(Next::Fault(raised(&error)))
             }
             Action::Http(http) => self.ask_http(task, http, &input, now),
@@ -153,8 +154,8 @@ impl Live {
             let taken = match &case.when {
                 None => true,
                 Some(when) => {
-                    let (holds, label) = self.in_task(task, |scope| scope.holds(when, &input))?;
-                    self.branch_on(&label);
+                    let (holds, labels) = self.in_task(task, |scope| scope.holds(when, &input))?;
+                    self.branch_on(&labels);
                     holds
                 }
             };
@@ -241,17 +242,28 @@ impl Live {
         }
     }
 
-    fn catches(&self, task: &Task, catch: &Catch, fault: &Fault) -> Result<bool, Fault> {
+    /// Says whether a handler takes an error; what its conditions look at is branched on.
+    fn catches(&mut self, task: &Task, catch: &Catch, fault: &Fault) -> Result<bool, Fault> {
         if !catch.filter.matches(fault) {
             return Ok(false);
         }
-        self.looking_at(task, &catch.name, fault, |scope, dot| {
-            let holds = |expr: &Option<_>, otherwise| match expr {
-                Some(expr) => scope.holds(expr, dot).map(|(holds, _)| holds),
-                None => Ok(otherwise),
-            };
-            Ok(holds(&catch.when, true)? && !holds(&catch.except_when, false)?)
-        })
+        let when = self.judge(task, catch, fault, catch.when.as_ref(), true)?;
+        Ok(when && !self.judge(task, catch, fault, catch.except_when.as_ref(), false)?)
+    }
+
+    /// A condition about an error; `otherwise` where there is none.
+    fn judge(
+        &mut self,
+        task: &Task,
+        catch: &Catch,
+        fault: &Fault,
+        condition: Option<&Expr>,
+        otherwise: bool,
+    ) -> Result<bool, Fault> {
+        let Some(condition) = condition else { return Ok(otherwise) };
+        let (holds, labels) = self.looking_at(task, &catch.name, fault, |scope, dot| scope.holds(condition, dot))?;
+        self.branch_on(&labels);
+        Ok(holds)
     }
 
     fn looking_at<T>(
@@ -276,7 +288,7 @@ impl Live {
         {
             return Ok(next);
         }
-        self.branch_on(&label_of(fault));
+        self.branch_on(&label_of(fault).into());
         let input = self.active().map(|active| active.input.clone()).expect("invariant: a try that handles is active");
         let Some(handler) = catch.handler else { return Ok(Next::Done(input)) };
         self.set_phase(Phase::Handler(Arc::new(serde_json::json!(fault))));

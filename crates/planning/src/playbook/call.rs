@@ -36,8 +36,6 @@ pub(crate) enum HttpOutput {
 pub(crate) struct Call {
     pub function: Function,
     pub with: Template,
-    /// The arguments alone, for an act: their labels matter.
-    pub args: Option<Template>,
     /// How an act is undone.
     pub undo: Option<Undo>,
 }
@@ -181,16 +179,8 @@ impl Reader<'_> {
         let object = self.object(with, pointer, "with")?;
         self.named_things(function, object, pointer);
         let undo = if function == Function::Act { self.act(object, pointer) } else { None };
-        let args = object.get("args").filter(|_| function == Function::Act);
-        let args = args.map(|args| {
-            let problems = self.problems.len();
-            let template = self.inside(args, &member(pointer, "args"));
-            // The whole of `with` is read below and says the same again.
-            self.problems.truncate(problems);
-            template
-        });
         let with = self.inside(with, pointer);
-        Some(Call { function, with, args, undo })
+        Some(Call { function, with, undo })
     }
 
     /// Everything that is named in words, not by an expression, must be known.

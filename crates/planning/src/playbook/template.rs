@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use sinew_expr::{ExprError, Profile, Program};
+use sinew_expr::{ExprError, Labels, Profile, Program, Shape, VarLabels};
 
 use super::uses::{Uses, uses};
 
@@ -81,9 +81,12 @@ impl Expr {
         Ok(Arc::new(at.clone()))
     }
 
-    /// What it looks at.
-    pub const fn uses(&self) -> &Uses {
-        &self.uses
+    /// The labels of what it gives.
+    pub fn labels(&self, dot: &Labels, var: &VarLabels<'_>) -> Labels {
+        match &self.run {
+            How::Path { root, steps } => Shape::path(root.as_deref(), steps).labels(dot, var),
+            How::Jq { program, .. } => program.shape().labels(dot, var),
+        }
     }
 }
 
@@ -198,13 +201,18 @@ impl Template {
         }
     }
 
-    /// Calls `each` for every expression inside.
-    pub fn each_expr<'t>(&'t self, each: &mut impl FnMut(&'t Expr)) {
+    /// The labels of what it gives: each part has those of the expressions that make it.
+    pub fn labels(&self, dot: &Labels, var: &VarLabels<'_>) -> Labels {
         match self {
-            Self::Literal(_) => {}
-            Self::Expr(expr) => each(expr),
-            Self::Array(items) => items.iter().for_each(|item| item.each_expr(each)),
-            Self::Object(members) => members.iter().for_each(|(_, member)| member.each_expr(each)),
+            Self::Literal(_) => Labels::owned(),
+            Self::Expr(expr) => expr.labels(dot, var),
+            Self::Object(members) => {
+                Labels::object(members.iter().map(|(name, member)| (name.clone(), member.labels(dot, var))))
+            }
+            Self::Array(items) => {
+                let numbered = items.iter().enumerate();
+                Labels::object(numbered.map(|(at, item)| (at.to_string(), item.labels(dot, var))))
+            }
         }
     }
 }

@@ -49,6 +49,7 @@ fn answers(record: &Record, effect: &Effect) -> bool {
     match (record, effect) {
         (Record::Stepped(found), Effect::Note { stepped, .. }) => found == stepped,
         (Record::RunEnded(_), Effect::End { .. }) => true,
+        (Record::Endorsed(_), _) => false,
         (record, effect) => effect.id().is_some() && record.effect() == effect.id(),
     }
 }
