@@ -68,7 +68,7 @@ impl Live {
         let proposal = answer?;
         self.seen.proposed(&proposal);
         let label = label_of_answer(&proposal, asked);
-        let labels = closed_by(schema, label);
+        let labels = closed_by(schema, &label);
         Ok(Next::Done(self.meet(Flow::new(proposal.value, labels))))
     }
 
@@ -290,7 +290,7 @@ fn labels_of(uri: &str, args: &Label, endorsed: Option<&Endorsed>) -> Labels {
 }
 
 /// The labels of an answer, of which the members that the schema enumerates are closed.
-fn closed_by(schema: &Value, label: Label) -> Labels {
+fn closed_by(schema: &Value, label: &Label) -> Labels {
     let mut labels = Labels::from(label.clone());
     let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (name, _) in members.filter(|(_, schema)| is_closed(schema)) {
