@@ -153,6 +153,8 @@ fn wanted(number: usize, rule: &Rule) -> Wanted {
         currency: String::new(),
         args_trust: Trust::Observed,
         control_trust: Trust::Observed,
+        short: Vec::new(),
+        control_closed: true,
         evidence_age_s: 0,
         confidence_permille: 1000,
         approved: false,

@@ -324,6 +324,8 @@ pub fn decided(prepared: &Prepared, wish: &Wish) -> Decided {
         currency: String::new(),
         args_trust: Trust::Verified,
         control_trust: Trust::Owned,
+        short: Vec::new(),
+        control_closed: true,
         evidence_age_s: 0,
         confidence_permille: 1000,
         approved: false,

@@ -148,7 +148,7 @@ impl Walk<'_> {
             Effect::Timer { .. } => Said::Waits,
             Effect::Act(ask) => self.act(&ask),
             Effect::Approve(ask) => self.approve(&ask),
-            Effect::Remember(fact) => Said::Records(vec![Record::Remembered(*fact)]),
+            Effect::Remember(ask) => Said::Records(vec![Record::Remembered(ask.fact)]),
             other => self.recorded(&other),
         }
     }

@@ -213,7 +213,7 @@ pub(super) fn asks(effect: &Effect) -> Option<Digest> {
             json!(["infer", ask.role, ask.instruction, ask.inputs, ask.schema, ask.rules, ask.template])
         }
         Effect::Recall(ask) => json!(["recall", ask.store, ask.subject, ask.about, ask.limit]),
-        Effect::Remember(fact) => json!(["remember", fact.key, fact.subject, fact.content]),
+        Effect::Remember(ask) => json!(["remember", ask.fact.key, ask.fact.subject, ask.fact.content]),
         Effect::Act(ask) => json!(["act", ask.wish.capability, ask.wish.args]),
         Effect::Approve(ask) => {
             json!(["approve", ask.question, ask.proposal.as_ref().map(|(name, args)| json!([name, args]))])
