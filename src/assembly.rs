@@ -28,6 +28,7 @@ use sinew_contract::{
     Actuator, Approvers, Blobs, Clock, Device, DeviceId, ErrorKind, Event, Journal, LogId, Policy, PrincipalId, Recall,
     Reflexive,
 };
+use sinew_drivers::Broker;
 use sinew_journal::{DataDir, FileBlobs, FileLog, OpenError, Options, RealDisk};
 use sinew_memory::Memory;
 use sinew_planning::{Dispatcher, Ports, Settings};
@@ -101,6 +102,7 @@ pub struct Hub {
     keeper: Keeper,
     folders: Vec<Arc<sinew_drivers::FolderDevice>>,
     wired: Vec<Wired>,
+    broker: Option<Broker>,
     policy: Arc<dyn Policy>,
     listener: TcpListener,
     places: Places,
@@ -171,6 +173,8 @@ impl Hub {
         recover::settle_stops(journal.as_ref(), &stops).await?;
         dispatcher.recover().await?;
         let wired = connect(parts.wired, &ground, &stops, policy.as_ref()).await?;
+        let broker =
+            deployment.config.broker.as_ref().map(|config| Broker::open(config, &parts::secret)).transpose()?;
         let secret = places.secret()?;
         let owner = people.owner().map(|person| person.name.clone()).unwrap_or_default();
         let url = format!("http://{}", listener.local_addr()?);
@@ -214,6 +218,7 @@ impl Hub {
             keeper,
             folders: parts.folders,
             wired,
+            broker,
             policy,
             listener,
             places,
@@ -255,6 +260,7 @@ impl Hub {
             keeper,
             folders,
             wired,
+            broker,
             policy,
             listener,
             places,
@@ -281,6 +287,9 @@ impl Hub {
         parts.spawn(tasks::watch_stop(Arc::clone(&inside), of(&stopping)));
         for folder in folders {
             parts.spawn(tasks::listen(folder, Arc::clone(&inside), of(&stopping)));
+        }
+        if let Some(broker) = broker {
+            parts.spawn(wired::run_broker(broker, Arc::clone(&inside), of(&stopping)));
         }
         for wired in &wired {
             wired.device.start()?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use jiff::SignedDuration;
 use serde::Deserialize;
+use sinew_drivers::BrokerConfig;
 
 /// Settings of a deployment.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,6 +41,9 @@ pub struct Config {
     /// What lifts trust: systems whose word about something that was checked counts.
     #[serde(default)]
     pub records: Vec<SystemOfRecord>,
+    /// A small MQTT broker inside the hub. Default none.
+    #[serde(default)]
+    pub broker: Option<BrokerConfig>,
     /// How pictures are read.
     #[serde(default)]
     pub scan: Scan,

@@ -19,8 +19,8 @@ use sinew_contract::{
     Clock, Deadline, Device, Draft, Dropped, Event, Expect, Failure, Granted, Journal, Policy, PrincipalId, Record,
     Timestamp, Verdict,
 };
-use sinew_drivers::MqttDevice;
 use sinew_drivers::mqtt::Message;
+use sinew_drivers::{Broker, MqttDevice};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
@@ -238,6 +238,34 @@ pub async fn tell_presence(wired: Wired, inside: Arc<Inside>, mut stopping: watc
         let event = presence(&wired, stands, now, count);
         if let Err(failure) = inside.intake.admit(event, &own_name()).await {
             error!(%failure, "the presence of a device is not on record");
+        }
+    }
+}
+
+/// Runs the broker inside the hub, and puts on record what it dropped.
+pub async fn run_broker(broker: Broker, inside: Arc<Inside>, mut stopping: watch::Receiver<bool>) -> Result<()> {
+    let dropped = broker.dropped();
+    let mut tick = tokio::time::interval(DROPS_EVERY);
+    let (mut told_of, mut since) = (0, inside.clock.now().wall);
+    let running = broker.run();
+    tokio::pin!(running);
+    loop {
+        let last = tokio::select! {
+            ended = &mut running => return ended.context("the broker"),
+            _ = tick.tick() => false,
+            () = told(&mut stopping) => true,
+        };
+        let count = dropped.count();
+        if count > told_of {
+            let reason = "a client took less than was said to it".to_owned();
+            let record = Dropped { queue: "broker".to_owned(), count: count - told_of, since, reason };
+            match inside.journal.append(vec![Draft::new(own_name(), Record::Dropped(record))], Expect::Anything).await {
+                Ok(_) => (told_of, since) = (count, inside.clock.now().wall),
+                Err(failure) => error!(%failure, "what the broker dropped is not on record yet"),
+            }
+        }
+        if last {
+            return Ok(());
         }
     }
 }

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use sinew_contract::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -102,6 +103,12 @@ pub async fn serve(
         until.await;
         close.send_replace(true);
     };
+    // A stream of events is made of small writes, each of which somebody waits for.
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::warn!(%error, "a connection is slower than it could be");
+        }
+    });
     axum::serve(listener, app).with_graceful_shutdown(until).await
 }
 

@@ -25,7 +25,7 @@ mod config;
 mod lane;
 mod operation;
 pub(crate) mod topics;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

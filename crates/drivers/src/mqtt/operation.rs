@@ -113,6 +113,7 @@ impl Say {
     pub(super) fn fill(&self, args: &Value) -> Result<Publish, Failure> {
         let topic = self.topic.fill(args)?;
         let body = match &self.payload {
+            None if args.is_null() => Vec::new(),
             None => serde_json::to_vec(args).map_err(|error| invalid(error.to_string()))?,
             Some(template) => fill(template, args).map_err(|error| invalid(error.to_string()))?.into_bytes(),
         };

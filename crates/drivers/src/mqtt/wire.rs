@@ -32,7 +32,7 @@ pub(super) struct Address {
 
 /// What a connection breaks on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WireError {
+pub(crate) enum WireError {
     #[error("cannot reach the broker at `{address}`")]
     Connect {
         address: String,
@@ -106,7 +106,7 @@ pub(super) fn tls(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
 }
 
 /// Takes the next whole packet from the front of the buffer; none where it is not whole yet.
-pub(super) fn next_packet(buffer: &mut BytesMut, len_max: usize) -> Result<Option<Packet>, WireError> {
+pub(crate) fn next_packet(buffer: &mut BytesMut, len_max: usize) -> Result<Option<Packet>, WireError> {
     match Packet::read(buffer, len_max) {
         Ok(packet) => Ok(Some(packet)),
         Err(rumqttc::mqttbytes::Error::InsufficientBytes(more)) => {
@@ -118,7 +118,7 @@ pub(super) fn next_packet(buffer: &mut BytesMut, len_max: usize) -> Result<Optio
 }
 
 /// Adds a packet to what is to be sent.
-pub(super) fn put(buffer: &mut BytesMut, packet: &Packet) -> Result<(), WireError> {
+pub(crate) fn put(buffer: &mut BytesMut, packet: &Packet) -> Result<(), WireError> {
     packet.write(buffer, usize::MAX).map(drop).map_err(|error| WireError::Protocol(error.to_string()))
 }
 

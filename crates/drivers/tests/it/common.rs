@@ -176,3 +176,14 @@ pub async fn dead_port() -> u16 {
 }
 
 pub const START: Timestamp = Timestamp(1_795_338_000_000_000);
+
+/// Surroundings in which one host is known and may be called.
+pub fn surroundings_with(data_dir: &Path, host: &str, base: &str) -> Surroundings {
+    Surroundings {
+        clock: Arc::new(SimClock::default()),
+        hosts: [(host.to_owned(), base.to_owned())].into(),
+        egress: Egress::new([host.to_owned()]),
+        secrets: Arc::new(|_| Err(Failure::new(ErrorKind::Missing, "there are no secrets here"))),
+        data_dir: data_dir.to_owned(),
+    }
+}

@@ -4,4 +4,5 @@ mod commands;
 mod common;
 mod files;
 mod folder;
+mod mqtt;
 mod questions;
