@@ -44,6 +44,9 @@ pub struct Config {
     /// A small MQTT broker inside the hub. Default none.
     #[serde(default)]
     pub broker: Option<BrokerConfig>,
+    /// Name of a secret in playbooks -> its reference, as in `"shop.token" = "env:SHOP_TOKEN"`.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
     /// How pictures are read.
     #[serde(default)]
     pub scan: Scan,

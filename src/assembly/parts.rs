@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sinew_actuation::{Manifests, Rules};
-use sinew_contract::{Device, DeviceId, ErrorKind, Failure, PlaybookName, PrincipalId};
+use sinew_contract::{CapabilityName, Device, DeviceId, ErrorKind, Failure, Manifest, PlaybookName, PrincipalId};
 use sinew_drivers::{Egress, FolderDevice, MqttDevice, Surroundings};
 use sinew_perception::{ScanConfig, Scanner};
 use sinew_planning::{Known, KnownCapability, Playbook, Severity};
@@ -110,15 +110,39 @@ pub fn pinned_playbook(bytes: &[u8], name: &PlaybookName, known: &Known) -> Resu
 
 fn names(deployment: &Deployment, manifests: &Manifests, reasoner: &Reasoner, may: &[String]) -> Known {
     let allowed = manifests.iter().filter(|m| may.iter().any(|name| name == m.name.as_str()));
-    let capability = |m: &Arc<sinew_contract::Manifest>| {
-        (m.name.clone(), KnownCapability { class: m.class, compensation: m.compensation.clone() })
-    };
+    let capability =
+        |m: &Arc<Manifest>| (m.name.clone(), KnownCapability { class: m.class, compensation: m.compensation.clone() });
     Known {
         capabilities: allowed.map(capability).collect(),
         rules: reasoner.names().rules.iter().cloned().collect(),
         templates: reasoner.names().templates.iter().cloned().collect(),
         roles: deployment.roles().collect(),
+        playbooks: deployment.texts("playbooks").iter().filter_map(|(_, text)| sinew_planning::named(text)).collect(),
+        routes: routes(
+            &deployment.texts("devices"),
+            manifests.iter().filter(|m| may.iter().any(|name| name == m.name.as_str())),
+        ),
     }
+}
+
+/// Method and address -> the capability that acts there, for devices that have a base.
+pub fn routes<'m>(
+    devices: &[(String, String)],
+    manifests: impl Iterator<Item = &'m Arc<Manifest>>,
+) -> BTreeMap<(String, String), CapabilityName> {
+    let tables = devices.iter().filter_map(|(_, text)| text.parse::<toml::Table>().ok());
+    let bases: BTreeMap<String, String> = tables
+        .filter_map(|table| {
+            let text = |name: &str| table.get(name).and_then(toml::Value::as_str).map(str::to_owned);
+            Some((text("id")?, text("base")?))
+        })
+        .collect();
+    let route = |m: &Arc<Manifest>| {
+        let text = |name: &str| m.operation.get(name).and_then(Value::as_str);
+        let base = bases.get(m.device.as_str())?.trim_end_matches('/');
+        Some(((text("method")?.to_owned(), format!("{base}{}", text("path")?)), m.name.clone()))
+    };
+    manifests.filter_map(route).collect()
 }
 
 /// One playbook's text, checked.
@@ -208,8 +232,19 @@ fn surroundings(deployment: &Deployment) -> Surroundings {
         clock: Arc::new(SystemClock),
         hosts: deployment.config.hosts.clone(),
         egress: Egress::new(deployment.config.egress.allow.iter().cloned()),
-        secrets: Arc::new(secret),
+        secrets: Arc::new(secrets(deployment.config.secrets.clone())),
         data_dir: deployment.config.data_dir.clone(),
+    }
+}
+
+/// A secret by its reference, or by the name under which the deployment lists its reference: `secret:NAME`.
+fn secrets(named: BTreeMap<String, String>) -> impl Fn(&str) -> Result<String, Failure> {
+    move |reference| match reference.strip_prefix("secret:") {
+        None => secret(reference),
+        Some(name) => {
+            let missing = || Failure::new(ErrorKind::Missing, format!("`[secrets]` in sinew.toml has no `{name}`"));
+            secret(named.get(name).ok_or_else(missing)?)
+        }
     }
 }
 

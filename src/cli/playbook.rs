@@ -1,4 +1,4 @@
-//! `sinew playbook check`: every finding with its line, its column and how to mend it.
+//! `sinew playbook`: check (every finding with its line, its column and how to mend it) and test (scenarios in Gherkin).
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use sinew_planning::{Finding, Known, Severity};
 use super::{Coded, Exit, ExitWith, Outcome, print_json, print_line};
 use crate::assembly::parts;
 use crate::config::Overrides;
+use crate::conformance::{self, Ways};
 use crate::deployment::Deployment;
 
 /// `sinew playbook …`.
@@ -20,11 +21,45 @@ pub enum Command {
         /// A playbook file, or a deployment's folder.
         path: PathBuf,
     },
+    /// Run a folder of features on the real engine, dispatcher and log, with the hosts outside on loopback.
+    ///
+    /// Each scenario is run plainly; killed before each append to the log and brought to its end; and twice, with equal logs.
+    Test {
+        /// The folder; its `*.feature` files are read.
+        folder: PathBuf,
+        /// Which ways are tried.
+        #[arg(long, value_enum, default_value = "all")]
+        ways: Ways,
+        /// Only scenarios whose name or file contains this.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+    },
 }
 
-/// Checks.
+/// Checks, or tests.
 pub fn run(command: &Command, json: bool) -> Outcome {
-    let Command::Check { path } = command;
+    match command {
+        Command::Check { path } => check(path, json),
+        Command::Test { folder, ways, only } => test(folder, *ways, only.as_deref(), json),
+    }
+}
+
+fn test(folder: &Path, ways: Ways, only: Option<&str>, json: bool) -> Outcome {
+    let report = conformance::run(folder, ways, only).or_exit(Exit::Failed)?;
+    if json {
+        print_json(&report);
+    } else {
+        for verdict in &report.scenarios {
+            let word = if verdict.passed { "ok  " } else { "FAIL" };
+            print_line(&format!("{word} {} / {}", verdict.file, verdict.name));
+            verdict.problem.iter().for_each(|problem| print_line(&format!("     {problem}")));
+        }
+        print_line(&format!("{} passed, {} failed", report.passed, report.failed));
+    }
+    Ok(if report.failed == 0 { Exit::Ok } else { Exit::Failed })
+}
+
+fn check(path: &Path, json: bool) -> Outcome {
     let mut wrong = false;
     let mut all = Vec::new();
     let (files, known) = gather(path)?;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod conformance;
 #[cfg(feature = "faults")]
 mod crash;
 mod house;

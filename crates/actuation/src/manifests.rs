@@ -16,7 +16,7 @@ use sinew_contract::{
 };
 use sinew_expr::{Schema, canonical, digest_of, fill};
 
-/// The device that answers plain look-ups; where a deployment has it, `http.get` exists.
+/// The device that answers plain look-ups; where a deployment has it, `http.get` and `http.head` exist.
 const HTTP: &str = "http";
 
 /// One thing that is wrong with a manifest.
@@ -69,7 +69,7 @@ pub struct Manifests {
 }
 
 impl Manifests {
-    /// Takes `(file name, TOML text)` pairs and the devices that exist; adds the built-in `http.get` where there is a
+    /// Takes `(file name, TOML text)` pairs and the devices that exist; adds the built-in `http.get` and `http.head` where there is a
     /// device `http`.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Manifests {
             }
         }
         if devices.keys().any(|id| id.as_str() == HTTP) {
-            found.push(("built in".to_owned(), http_get()));
+            found.extend(["GET", "HEAD"].map(|method| ("built in".to_owned(), http_look(method))));
         }
         let classes: BTreeMap<_, _> = found.iter().map(|(_, m)| (m.name.clone(), m.class)).collect();
         let mut by_name = BTreeMap::new();
@@ -184,24 +184,25 @@ fn money((minor, currency): &(i64, String)) -> String {
     format!("{sign}{}.{:02} {currency}", minor / 100, minor % 100)
 }
 
-/// The built-in look-up. Its caller decides about trying again, so that a playbook's own retry is not multiplied.
-fn http_get() -> Manifest {
+/// The built-in look-ups. Their caller decides about trying again, so that a playbook's own retry is not multiplied.
+fn http_look(method: &str) -> Manifest {
     let args = json!({
         "type": "object", "additionalProperties": false, "required": ["uri"],
         "properties": {
             "uri": { "type": "string", "minLength": 1, "maxLength": 8192 },
             "query": { "type": "object" },
             "headers": { "type": "object", "additionalProperties": { "type": "string" } },
+            "authentication": { "type": "object", "required": ["scheme"] },
         },
     });
     Manifest {
-        name: "http.get".parse().expect("invariant: a plain name"),
+        name: format!("http.{}", method.to_ascii_lowercase()).parse().expect("invariant: a plain name"),
         version: 1,
         title: "Look up {uri}".to_owned(),
         risk: "Nothing changes; the target sees the question.".to_owned(),
         class: Class::Pure,
         device: HTTP.parse().expect("invariant: a plain name"),
-        operation: json!({ "method": "GET", "uri": "{uri}", "raw": true }),
+        operation: json!({ "method": method, "uri": "{uri}", "raw": true }),
         args,
         trust: BTreeMap::from([(String::new(), Trust::Observed)]),
         natural_key: Vec::new(),

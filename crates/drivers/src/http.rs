@@ -8,6 +8,7 @@
 //! ```
 
 mod answer;
+mod authentication;
 mod client;
 mod config;
 mod error;
@@ -29,7 +30,7 @@ use self::error::HttpError;
 use self::operation::{Operation, Place};
 use self::target::Targets;
 use crate::open::{OpenError, Opened};
-use crate::surroundings::Surroundings;
+use crate::surroundings::{SecretSource, Surroundings};
 
 pub use self::client::install_tls;
 pub use self::config::HttpConfig;
@@ -62,6 +63,7 @@ pub struct HttpDevice {
     timeout: Duration,
     targets: Targets,
     clients: Clients,
+    secrets: Arc<SecretSource>,
     clock: Arc<dyn Clock>,
 }
 
@@ -96,6 +98,7 @@ impl HttpDevice {
             timeout: config.timeout()?,
             targets,
             clients: Clients::new().map_err(|error| OpenError::config(error.to_string()))?,
+            secrets: Arc::clone(&surroundings.secrets),
             clock: surroundings.clock.clone(),
         })
     }
@@ -139,6 +142,9 @@ impl HttpDevice {
         let mut request = self.begin(client, operation, real).timeout(self.timeout.min(left));
         if matches!(operation.place, Place::Uri(_)) {
             request = request.headers(headers_of(args.get("headers"))?);
+            if let Some(value) = args.get("authentication") {
+                request = authentication::authenticate(request, value, self.secrets.as_ref())?;
+            }
         }
         let request = request.build().map_err(no_request)?;
         let answer = exchange(client, request, target, Purpose::Question).await?;

@@ -8,7 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sinew_contract::{CapabilityName, Class, Compensation};
+use serde_json::Value;
+use sinew_contract::{CapabilityName, Class, Compensation, PlaybookName};
 use sinew_expr::digest_value;
 
 use crate::functions::Function;
@@ -27,6 +28,10 @@ pub struct Known {
     pub templates: BTreeSet<String>,
     /// The roles that people can have.
     pub roles: BTreeSet<String>,
+    /// The playbooks that may be run as a part of another.
+    pub playbooks: BTreeSet<PlaybookName>,
+    /// Method and address -> the capability that acts there: what `call: http` may do beyond looking.
+    pub routes: BTreeMap<(String, String), CapabilityName>,
 }
 
 /// What the validator wants to know of a manifest.
@@ -36,6 +41,20 @@ pub struct KnownCapability {
     pub class: Class,
     /// How it is undone, where its manifest says so.
     pub compensation: Option<Compensation>,
+}
+
+/// A YAML text as JSON, read as strictly as playbooks are.
+///
+/// # Errors
+/// Says where the text cannot be read, and why.
+pub fn read_yaml(text: &str) -> Result<Value, String> {
+    yaml::parse(text).map(|document| document.value).map_err(|error| error.to_string())
+}
+
+/// The name that a playbook gives itself, where its text can be read that far.
+pub fn named(text: &str) -> Option<PlaybookName> {
+    let document = yaml::parse(text).ok()?;
+    document.value.pointer("/document/name")?.as_str()?.parse().ok()
 }
 
 /// Checks a playbook whole; gives it back, ready to run, unless a finding is an error.
@@ -101,17 +120,33 @@ fn leaves_something(playbook: &Playbook, block: BlockId) -> bool {
     tasks.iter().enumerate().any(|(at, id)| {
         let last = at + 1 == tasks.len();
         match &playbook.task(*id).action {
-            Action::Call(call) => call.undo.is_some() && !last,
-            Action::Do(inner) | Action::Try(inner, _) => {
-                leaves_something(playbook, *inner) || (!last && any(playbook, *inner, &|id| is_undoable(playbook, id)))
-            }
-            _ => false,
+            Action::Call(_) | Action::Http(_) => is_undoable(playbook, *id) && !last,
+            action => inner_blocks(action).into_iter().any(|inner| {
+                let several = matches!(action, Action::For(_) | Action::Fork(_) | Action::Listen(_));
+                leaves_something(playbook, inner)
+                    || ((several || !last) && any(playbook, inner, &|id| is_undoable(playbook, id)))
+            }),
         }
     })
 }
 
 fn is_undoable(playbook: &Playbook, id: TaskId) -> bool {
-    matches!(&playbook.task(id).action, Action::Call(call) if call.undo.is_some())
+    match &playbook.task(id).action {
+        Action::Call(call) => call.undo.is_some(),
+        Action::Http(http) => http.undo.is_some(),
+        _ => false,
+    }
+}
+
+/// The lists of tasks inside a task, but for what it does about an error.
+fn inner_blocks(action: &Action) -> Vec<BlockId> {
+    match action {
+        Action::Do(inner) | Action::Try(inner, _) | Action::Named(_, inner) => vec![*inner],
+        Action::For(each) => vec![each.body],
+        Action::Fork(fork) => fork.branches.clone(),
+        Action::Listen(listen) => listen.each.iter().filter_map(|each| each.body).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn is_undo(playbook: &Playbook, id: TaskId) -> bool {
@@ -121,13 +156,11 @@ fn is_undo(playbook: &Playbook, id: TaskId) -> bool {
 /// Says whether any task in a list, or in the lists inside, is such.
 fn any(playbook: &Playbook, block: BlockId, such: &impl Fn(TaskId) -> bool) -> bool {
     playbook.block(block).iter().any(|id| {
-        such(*id)
-            || match &playbook.task(*id).action {
-                Action::Do(inner) => any(playbook, *inner, such),
-                Action::Try(inner, catch) => {
-                    any(playbook, *inner, such) || catch.handler.is_some_and(|block| any(playbook, block, such))
-                }
-                _ => false,
-            }
+        let action = &playbook.task(*id).action;
+        let handler = match action {
+            Action::Try(_, catch) => catch.handler,
+            _ => None,
+        };
+        such(*id) || inner_blocks(action).into_iter().chain(handler).any(|inner| any(playbook, inner, such))
     })
 }

@@ -13,7 +13,7 @@ mod ask;
 pub(crate) mod draft;
 mod trust;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::Value;
@@ -25,10 +25,10 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::info;
 
-use crate::engine::{Engine, Run};
-use crate::playbook::Playbook;
+use crate::engine::Engine;
+use crate::playbook::{Playbook, TICK};
 use crate::progress::{Due, Origin, effects_of};
-use crate::{ActAsk, Effect, Progress};
+use crate::{ActAsk, Effect, Progress, SpawnAsk, faults};
 
 pub use self::trust::SystemOfRecord;
 
@@ -117,6 +117,8 @@ pub struct Dispatcher {
     tasks: JoinSet<Result<(), Failure>>,
     starter: mpsc::Sender<Draft>,
     next: Seq,
+    /// Playbooks whose start by the clock is on its way into the log.
+    ticking: BTreeSet<PlaybookName>,
     /// The deployment of the process that was booted last, and since which entry without a change.
     deployed: (Digest, Seq),
 }
@@ -138,7 +140,8 @@ impl Dispatcher {
         tasks.spawn(start_all(Arc::clone(&shared), drafts));
         let next = Seq::ZERO.next();
         let (acts, deployed) = (BTreeMap::new(), (Digest::ZERO, Seq::ZERO));
-        Self { shared, engine, folded, acts, tasks, starter, next, deployed }
+        let ticking = BTreeSet::new();
+        Self { shared, engine, folded, acts, tasks, starter, next, ticking, deployed }
     }
 
     /// Where people answer gates and cancel runs.
@@ -205,11 +208,14 @@ impl Dispatcher {
         let mut follower = self.shared.ports.journal.follow(self.next);
         let clock = Arc::clone(&self.shared.ports.clock);
         loop {
-            let due = self.shared.progress().next_due().unwrap_or(Timestamp(i64::MAX));
+            let due = self.next_due();
             // Cancel safe: `next` and `sleep_until` say so, the others are tokio's own.
             tokio::select! {
                 batch = follower.next(FOLD_BATCH) => self.advance(&batch?).await?,
-                () = clock.sleep_until(due) => self.fire(clock.now().wall),
+                () = clock.sleep_until(due) => {
+                    self.fire(clock.now().wall);
+                    self.tick(clock.now().wall);
+                }
                 Some(ended) = self.tasks.join_next() => ended.map_err(crashed)??,
                 () = told(&mut stop) => return Ok(()),
             }
@@ -247,6 +253,12 @@ impl Dispatcher {
         match &entry.record {
             Record::Booted(booted) if booted.catalogue != self.deployed.0 => {
                 self.deployed = (booted.catalogue, entry.seq());
+            }
+            Record::Event(event) if event.event_type == TICK => {
+                let name = event.subject.as_deref().and_then(|name| name.parse::<PlaybookName>().ok());
+                if let Some(name) = name {
+                    self.ticking.remove(&name);
+                }
             }
             Record::Concluded(concluded) if concluded.last => {
                 self.acts.remove(&concluded.effect);
@@ -291,9 +303,27 @@ impl Dispatcher {
             self.act(ask, notes, cause);
             return;
         }
+        if let Effect::Spawn(ask) = &question {
+            let drafts = notes.into_iter().chain([self.child(ask, cause)]).collect();
+            let shared = Arc::clone(&self.shared);
+            self.tasks.spawn(async move { shared.append(drafts, Expect::Anything).await.map(drop) });
+            return;
+        }
         let shared = Arc::clone(&self.shared);
         let begun = question.id().is_some_and(|id| begun(&shared.progress(), id));
         self.tasks.spawn(async move { ask::carry_out(&shared, question, begun, notes, cause).await });
+    }
+
+    /// The first entry of a run inside of a run, or why there is none.
+    fn child(&self, ask: &SpawnAsk, cause: Option<Seq>) -> Draft {
+        match self.engine.offered(ask) {
+            Some(playbook) => draft::child_started(&self.shared, ask, playbook, cause),
+            None => {
+                let version = ask.version.as_deref().unwrap_or("any version");
+                let fault = faults::runtime(format!("there is no playbook `{}` of {version}", ask.playbook));
+                draft::unanswerable(&self.shared, ask.effect, fault, cause)
+            }
+        }
     }
 
     /// Sets a task to a wish. The stage is read here, where nothing is being folded: so no two tasks begin at one stage.
@@ -305,11 +335,30 @@ impl Dispatcher {
 
     /// A person has answered: the wish behind the gate goes on, where its run still waits for it.
     fn wake(&mut self, effect: EffectId) {
-        if self.engine.run(effect.run).and_then(Run::waiting) != Some(effect) {
+        if !self.engine.run(effect.run).is_some_and(|run| run.waits_for(effect)) {
             return;
         }
         if let Some(ask) = self.acts.get(&effect).map(Arc::clone) {
             self.act(ask, Vec::new(), None);
+        }
+    }
+
+    /// When the next wait, gate or start by the clock falls due.
+    fn next_due(&self) -> Timestamp {
+        let waits = self.shared.progress().next_due();
+        let beats = self.engine.beats().filter(|(_, playbook)| !self.ticking.contains(playbook.name()));
+        waits.into_iter().chain(beats.map(|(at, _)| at)).min().unwrap_or(Timestamp(i64::MAX))
+    }
+
+    /// Journals the starts by the clock that have fallen due: each is an event, and the event starts the run.
+    fn tick(&mut self, now: Timestamp) {
+        let due = self.engine.beats().filter(|(at, playbook)| *at <= now && !self.ticking.contains(playbook.name()));
+        let due: Vec<_> = due.map(|(at, playbook)| (at, playbook.name().clone())).collect();
+        for (at, name) in due {
+            let draft = draft::tick(&self.shared, &name, at, now);
+            self.ticking.insert(name);
+            let shared = Arc::clone(&self.shared);
+            self.tasks.spawn(async move { shared.append(vec![draft], Expect::Anything).await.map(drop) });
         }
     }
 

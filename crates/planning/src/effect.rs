@@ -5,8 +5,8 @@
 use jiff::SignedDuration;
 use serde_json::Value;
 use sinew_contract::{
-    Approvers, Ask, CapabilityName, EffectId, Evidence, GateId, Label, Remembered, RunEnd, RunId, Seq, Stepped,
-    Timestamp, Wish,
+    Approvers, Ask, CapabilityName, Digest, EffectId, Event, Evidence, GateId, Label, PlaybookName, Remembered, RunEnd,
+    RunId, Seq, Stepped, Timestamp, Wish,
 };
 use sinew_expr::Labels;
 
@@ -30,6 +30,10 @@ pub enum Effect {
     Remember(Box<RememberAsk>),
     /// Act. Answered by `Record::Concluded` with `last`.
     Act(Box<ActAsk>),
+    /// Begin another run. Answered by the end of the run whose `Record::RunStarted` names this question as its parent.
+    Spawn(Box<SpawnAsk>),
+    /// Journal an event of the run's own. Answered by that `Record::Event`.
+    Emit(EffectId, Box<Event>),
     /// Ask a person. Answered by `Record::GateAnswered`.
     Approve(Box<ApproveAsk>),
     /// Wait. Answered by `Record::TimerFired`.
@@ -48,6 +52,23 @@ pub enum Effect {
         /// How.
         end: RunEnd,
     },
+}
+
+/// A wish for a run inside of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpawnAsk {
+    /// Which wish.
+    pub effect: EffectId,
+    /// Of which playbook.
+    pub playbook: PlaybookName,
+    /// Of which version; none is the one that is offered now.
+    pub version: Option<String>,
+    /// Of exactly this one, where it is known.
+    pub digest: Option<Digest>,
+    /// Its workflow input.
+    pub input: Value,
+    /// The label of the input, and of what was branched on to come here.
+    pub label: Label,
 }
 
 /// A question to memory.
@@ -128,7 +149,8 @@ impl Effect {
             Self::Remember(ask) => Some(ask.fact.effect),
             Self::Act(ask) => Some(ask.wish.effect),
             Self::Approve(ask) => Some(ask.effect),
-            Self::Timer { effect, .. } => Some(*effect),
+            Self::Spawn(ask) => Some(ask.effect),
+            Self::Emit(effect, _) | Self::Timer { effect, .. } => Some(*effect),
         }
     }
 }

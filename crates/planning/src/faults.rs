@@ -42,6 +42,11 @@ pub(crate) fn validation(detail: impl Into<String>) -> Fault {
     fault(format!("{NORMATIVE}validation"), 400, "a value does not fit", Some(detail.into()))
 }
 
+/// Something took longer than it may.
+pub(crate) fn timeout(detail: impl Into<String>) -> Fault {
+    fault(format!("{NORMATIVE}timeout"), 408, "time is up", Some(detail.into()))
+}
+
 /// The run does what no run may do.
 pub(crate) fn runtime(detail: impl Into<String>) -> Fault {
     fault(format!("{NORMATIVE}runtime"), 500, "the run cannot go on", Some(detail.into()))

@@ -4,10 +4,16 @@
 //! number, so that the place of a run is a few small numbers.
 
 mod call;
+mod catch;
+mod cron;
 mod document;
 mod duration;
+mod events;
+mod http;
+mod nested;
 mod parts;
 mod reader;
+mod schedule;
 mod task;
 mod template;
 mod uses;
@@ -19,11 +25,15 @@ use serde_json::Value;
 use sinew_contract::{Digest, PlaybookName};
 use sinew_expr::Schema;
 
-pub(crate) use call::{Call, Function, Http, HttpOutput, Undo};
+pub(crate) use call::{Call, Function, Undo};
 pub(crate) use document::parse;
 pub(crate) use duration::read_duration;
-pub(crate) use parts::{Backoff, Catch, ErrorFilter, ErrorText, EventFilter, Retry};
+pub(crate) use events::{Consume, Correlate, EventFilter, Listen, Mode, ReadAs, Until};
+pub(crate) use http::{Auth, Credential, Http, HttpOutput, OpenApi};
+pub(crate) use nested::{Child, ForEach, Fork};
+pub(crate) use parts::{Backoff, Catch, ErrorFilter, ErrorText, Jitter, Retry};
 pub(crate) use reader::{Problem, Reader};
+pub(crate) use schedule::{Schedule, TICK, TICK_SOURCE};
 pub(crate) use template::{Expr, Template, Vars};
 pub(crate) use uses::Uses;
 
@@ -34,13 +44,15 @@ pub struct Playbook {
     pub(crate) version: String,
     pub(crate) digest: Digest,
     pub(crate) document: Value,
-    /// What starts it: any of these.
-    pub(crate) schedule: Vec<EventFilter>,
+    /// What starts it.
+    pub(crate) schedule: Schedule,
     pub(crate) input: Shape,
     pub(crate) output: Shape,
     /// A run may take this long.
     pub(crate) timeout: Option<SignedDuration>,
     pub(crate) durability: Durability,
+    /// Some task waits for events.
+    pub(crate) listens: bool,
     pub(crate) tasks: Vec<Task>,
     pub(crate) blocks: Vec<Vec<TaskId>>,
     pub(crate) root: BlockId,
@@ -75,6 +87,8 @@ pub(crate) struct Task {
     pub input: Shape,
     pub output: Shape,
     pub export: Shape,
+    /// The task may take this long; the value is a duration of the DSL.
+    pub timeout: Option<Template>,
     pub then: Then,
     pub action: Action,
 }
@@ -114,8 +128,22 @@ pub(crate) enum Action {
     Wait(Template),
     /// An error on purpose.
     Raise(Box<ErrorText>),
-    /// A look over HTTP.
+    /// A list of tasks for each item.
+    For(Box<ForEach>),
+    /// Several tasks side by side.
+    Fork(Fork),
+    /// An event of our own; the value is what stands in `with`.
+    Emit(Template),
+    /// Events of others.
+    Listen(Box<Listen>),
+    /// Another playbook.
+    Run(Box<Child>),
+    /// A call over HTTP.
     Http(Box<Http>),
+    /// A call that an OpenAPI document describes.
+    OpenApi(Box<OpenApi>),
+    /// A function of the playbook itself: what it is called with, and its task.
+    Named(Template, BlockId),
     /// One of our functions.
     Call(Box<Call>),
 }
@@ -157,7 +185,7 @@ impl Playbook {
 
     /// The workflow input for an event (an array of CloudEvents, as the DSL says), where the event starts this playbook.
     pub(crate) fn starts_on(&self, event: &Value) -> Option<Value> {
-        self.schedule.iter().any(|filter| filter.matches(event)).then(|| Value::Array(vec![event.clone()]))
+        self.schedule.input_for(event, self.name.as_str())
     }
 
     pub(crate) fn task(&self, id: TaskId) -> &Task {

@@ -183,7 +183,7 @@ async fn a_wish_is_checked_and_put_into_words() {
         assert_eq!(failure.kind(), kind);
         assert!(failure.to_string().contains(word), "{failure}");
     };
-    check("steal", json!({}), ErrorKind::Missing, "no capability `steal`; there are: http.get, pay, unpay");
+    check("steal", json!({}), ErrorKind::Missing, "no capability `steal`; there are: http.get, http.head, pay, unpay");
     check("unpay", json!({}), ErrorKind::Invalid, "refund");
     check("unpay", json!({ "refund": "x", "more": 1 }), ErrorKind::Invalid, "more");
     let amount = json!({ "minor": 1e30, "currency": "EUR" });

@@ -32,6 +32,7 @@ fn the_shipped_capabilities_are_good_and_their_undos_fit() {
     let classes: Vec<_> = by_name.iter().map(|(name, m)| (*name, m.class)).collect();
     let expected = [
         ("http.get", Class::Pure),
+        ("http.head", Class::Pure),
         ("shop.message", Class::Irreversible),
         ("shop.refund", Class::Compensable),
         ("shop.refund-void", Class::Idempotent),

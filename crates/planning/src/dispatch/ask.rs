@@ -35,7 +35,8 @@ pub(super) async fn carry_out(
             Some(draft::of_run(shared, run, Some(cause), record))
         }
         Effect::Note { run, cause, stepped } => Some(draft::note(shared, run, cause, stepped)),
-        Effect::Act(_) | Effect::Approve(_) | Effect::Timer { .. } => None,
+        Effect::Emit(effect, event) => Some(draft::emitted(shared, effect, *event, cause)),
+        Effect::Act(_) | Effect::Spawn(_) | Effect::Approve(_) | Effect::Timer { .. } => None,
     };
     notes.extend(answer);
     if notes.is_empty() { Ok(()) } else { append(shared, notes).await }

@@ -2,12 +2,16 @@
 //!
 //! Does not know when they are written; see `act` and `ask`.
 
-use serde_json::Value;
-use sinew_contract::{Cause, Draft, Entry, Event, OfRun, PrincipalId, Record, RunId, RunStarted, Seq, Stepped};
+use serde_json::{Value, json};
+use sinew_contract::{
+    Answered, Cause, Draft, EffectId, Entry, Event, Fault, Label, OfRun, PlaybookName, PrincipalId, Record, RunId,
+    RunStarted, Seq, Stepped, Timestamp,
+};
 
 use super::Shared;
+use crate::SpawnAsk;
 use crate::engine::ENGINE_VERSION;
-use crate::playbook::Playbook;
+use crate::playbook::{Playbook, TICK, TICK_SOURCE};
 
 /// The first entry of a run. There is one for each event and playbook, since one starter alone writes them.
 pub(super) fn run_started(shared: &Shared, entry: &Entry, event: &Event, playbook: &Playbook, input: Value) -> Draft {
@@ -41,6 +45,51 @@ fn pinned(shared: &Shared, playbook: &Playbook, trigger: Option<Seq>, input: Val
         parent: None,
         input,
     })
+}
+
+/// The first entry of a run inside of a run.
+pub(super) fn child_started(shared: &Shared, ask: &SpawnAsk, playbook: &Playbook, cause: Option<Seq>) -> Draft {
+    let record = Record::RunStarted(RunStarted {
+        playbook: playbook.name().clone(),
+        version: playbook.version().to_owned(),
+        digest: playbook.digest(),
+        engine: ENGINE_VERSION,
+        policy: shared.ports.policy.digest(),
+        catalogue: shared.settings.catalogue,
+        trigger: None,
+        parent: Some(ask.effect),
+        input: ask.input.clone(),
+    });
+    let mut draft = of_run(shared, ask.effect.run, cause, record);
+    draft.run = OfRun::Starts;
+    draft
+}
+
+/// An event of a run's own.
+pub(super) fn emitted(shared: &Shared, effect: EffectId, event: Event, cause: Option<Seq>) -> Draft {
+    let time = event.time;
+    let mut draft = of_run(shared, effect.run, cause, Record::Event(event));
+    draft.observed = Some(time);
+    draft
+}
+
+/// The clock starts a playbook.
+pub(super) fn tick(shared: &Shared, playbook: &PlaybookName, due: Timestamp, now: Timestamp) -> Draft {
+    let event = Event {
+        id: format!("{playbook}/{due}"),
+        source: TICK_SOURCE.to_owned(),
+        event_type: TICK.to_owned(),
+        time: now,
+        subject: Some(playbook.to_string()),
+        data: json!({ "due": due.to_string() }),
+    };
+    Draft::new(shared.settings.agent.clone(), Record::Event(event))
+}
+
+/// A question that cannot be carried out at all.
+pub(super) fn unanswerable(shared: &Shared, effect: EffectId, fault: Fault, cause: Option<Seq>) -> Draft {
+    let record = Record::Answered(Answered { effect, answer: Err(fault), label: Label::owned() });
+    of_run(shared, effect.run, cause, record)
 }
 
 /// A passed task.

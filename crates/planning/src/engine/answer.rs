@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use sinew_contract::{
-    Answer, Concluded, EffectId, Endorsed, Entry, Fault, GateAnswered, Label, LabelMap, Outcome, Proposal, Recalled,
-    Record, Trust,
+    Answer, Concluded, EffectId, Entry, Fault, GateAnswered, Label, LabelMap, Outcome, Proposal, Recalled, Record,
+    Trust,
 };
 use sinew_expr::Labels;
 
 use super::flow::{Flow, join_into};
 use super::live::{DoneAct, Live, Moment, State};
 use super::step::Next;
-use crate::playbook::{Action, Call, Http, HttpOutput};
+use crate::playbook::Action;
 use crate::{ActAsk, Effect, faults};
 
 /// What an answer did.
@@ -33,9 +33,17 @@ impl Live {
         if id.step > self.steps {
             return Answered::Absurd(format!("`{}` answers {id}, which was never asked", entry.record.kind()));
         }
-        if self.waiting() != Some(id) {
-            return Answered::Ignored;
+        if let Record::TimerFired(_) = &entry.record
+            && self.times_out(id, now)
+        {
+            return Answered::Taken;
         }
+        let Some(strand) = self.strand_waiting_for(id) else {
+            if let Record::Concluded(concluded) = &entry.record {
+                self.settle_stray(id, &concluded.outcome);
+            }
+            return Answered::Ignored;
+        };
         let Some(asked) =
             self.queue.iter().find(|asked| asked.effect.id() == Some(id)).map(|asked| asked.effect.clone())
         else {
@@ -51,9 +59,38 @@ impl Live {
             Err(problem) => return Answered::Absurd(problem),
         };
         self.take(id);
+        self.switch_to(strand);
         let next = next(self);
         self.drive(next, now);
         Answered::Taken
+    }
+
+    /// A timer that ends a task or the run; says whether it was one.
+    fn times_out(&mut self, id: EffectId, now: Moment) -> bool {
+        if self.timeout == Some(id) {
+            self.take(id);
+            self.out_of_time(now);
+            return true;
+        }
+        let Some(place) = self.place_of_timeout(id) else { return false };
+        self.take(id);
+        let next = self.interrupt(place, now);
+        self.drive(next, now);
+        true
+    }
+
+    /// The run whose parent waits has begun or ended, or an event of the run's own stands in the log.
+    pub fn go_on_with(&mut self, id: EffectId, now: Moment, next: impl FnOnce(&mut Self) -> Next) -> bool {
+        let Some(strand) = self.strand_waiting_for(id) else { return false };
+        self.switch_to(strand);
+        let next = next(self);
+        if !matches!(next, Next::Wait)
+            && let Some(active) = self.active_mut()
+        {
+            active.waiting = None;
+        }
+        self.drive(next, now);
+        true
     }
 
     /// The innermost task waits no more.
@@ -119,22 +156,23 @@ impl Live {
         let task = self.active().map(|active| active.task);
         let task = task.expect("invariant: who waits for an act stands at its task");
         match &playbook.task(task).action {
-            Action::Http(http) => {
-                let endorsed = self.endorsed.take().filter(|endorsed| endorsed.effect == concluded.effect);
-                looked(http, ask, &concluded.outcome, endorsed.as_ref()).map(|flow| Next::Done(self.meet(flow)))
-            }
+            Action::Http(http) => self.http_answered(http, task, ask, &concluded.outcome),
+            Action::OpenApi(call) => self.openapi_answered(call, task, ask, &concluded.outcome, now),
             Action::Call(_) if matches!(self.active().map(|a| &a.state), Some(State::Undo(_))) => {
                 self.undone(&concluded.outcome, now)
             }
-            Action::Call(call) => self.acted(call, task, ask, &concluded.outcome),
+            Action::Call(call) => {
+                let is_undoable = call.undo.is_some();
+                self.acted(is_undoable, task, ask, &concluded.outcome)
+            }
             _ => Err(faults::runtime("an act answers a task that does not act")),
         }
     }
 
     /// An act of the playbook itself.
-    fn acted(
+    pub(super) fn acted(
         &mut self,
-        call: &Call,
+        is_undoable: bool,
         task: crate::playbook::TaskId,
         ask: &ActAsk,
         outcome: &Outcome,
@@ -149,7 +187,7 @@ impl Live {
             Outcome::Unknown { .. } => (None, true),
             Outcome::Refused { .. } | Outcome::Failed { .. } => (None, false),
         };
-        if call.undo.is_some() && ours {
+        if is_undoable && ours {
             let tries = self.tries();
             let (capability, key) = (ask.wish.capability.to_string(), ask.wish.key.clone());
             let (args, receipt) = (Arc::clone(&args), receipt.clone());
@@ -219,6 +257,10 @@ fn next_after(asked: &Effect, entry: &Entry, now: Moment) -> Result<Option<Step>
             Box::new(move |live| live.go_on(|live| Ok(live.gate_answered(proposal, &answered, now))))
         }
         (Effect::Timer { .. }, Record::TimerFired(_)) => Box::new(Live::timer_fired),
+        (Effect::Spawn(_), Record::Answered(answered)) => {
+            let answer = answered.answer.clone().map(|value| Flow::new(value, answered.label.clone()));
+            Box::new(move |live| live.go_on(|_| answer.map(Next::Done)))
+        }
         (
             _,
             Record::Decided(_)
@@ -248,45 +290,6 @@ fn label_of_items(recalled: &Recalled, labels: &LabelMap) -> Label {
     let none = recalled.answer.as_ref().map_or(0, count) == 0;
     let unsaid = || Label::new("memory", if none { Trust::Observed } else { Trust::Untrusted });
     labels.get("").cloned().unwrap_or_else(unsaid)
-}
-
-/// The content of a look over HTTP, or the error that it stands for.
-fn looked(http: &Http, ask: &ActAsk, outcome: &Outcome, endorsed: Option<&Endorsed>) -> Result<Flow, Fault> {
-    let receipt = match outcome {
-        Outcome::Done { receipt, .. } => receipt,
-        Outcome::Refused { by, reason } if by == "stopped" => return Err(faults::stopped(reason)),
-        Outcome::Refused { by, reason } if by == "target" => return Err(faults::communication(404, reason.clone())),
-        Outcome::Refused { reason, .. } => return Err(faults::communication(403, reason.clone())),
-        Outcome::Failed { reason, .. } => return Err(faults::communication(503, reason.clone())),
-        Outcome::Unknown { reason } => return Err(faults::communication(504, reason.clone())),
-    };
-    let status = receipt.get("status").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).unwrap_or(200);
-    let uri = ask.wish.args.get("uri").and_then(Value::as_str).unwrap_or_default();
-    if !(200..300).contains(&status) {
-        return Err(faults::communication(status, format!("`{uri}` answered with status {status}")));
-    }
-    let content = receipt.get("content").cloned().unwrap_or(Value::Null);
-    let labels = labels_of(uri, &ask.args_label, endorsed);
-    Ok(match http.output {
-        HttpOutput::Content => Flow::new(content, labels),
-        HttpOutput::Response => {
-            let said = Labels::object([("content".to_owned(), labels)]);
-            Flow::new(
-                json!({ "statusCode": status, "content": content }),
-                said.under(&Label::new("http", Trust::Observed)),
-            )
-        }
-    })
-}
-
-/// What somebody says is observed at best, and no better than the question; what a system of record vouches for is verified.
-fn labels_of(uri: &str, args: &Label, endorsed: Option<&Endorsed>) -> Labels {
-    let host = uri.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or("http");
-    let mut labels = Labels::from(Label::new(host, Trust::Observed).join(args));
-    for at in endorsed.iter().flat_map(|endorsed| &endorsed.facts) {
-        labels.set(at, Label::new(host, Trust::Verified).into());
-    }
-    labels
 }
 
 /// The labels of an answer, of which the members that the schema enumerates are closed.

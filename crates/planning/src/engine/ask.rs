@@ -2,52 +2,27 @@
 //!
 //! Does not know answers. An act carries what policy and the person at a gate want to know.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sinew_contract::{
     Approvers, Ask, AskLimits, AskMore, CapabilityName, EffectId, Fault, GateId, Label, PrincipalId, Remembered, Trust,
     Wish,
 };
-use sinew_expr::{Labels, SchemaFinding, Step, fill_uri, places};
+use sinew_expr::{Labels, SchemaFinding};
 
 use super::evidence::added;
 use super::flow::Flow;
 use super::live::{Live, Moment, State};
 use super::step::Next;
-use crate::playbook::{Call, Function, Http, Task, Template, read_duration};
+use crate::playbook::{Call, Function, Task, read_duration};
 use crate::{ActAsk, ApproveAsk, Effect, RecallAsk, RememberAsk, faults};
 
 /// Items recalled where the playbook does not say how many.
 const LIMIT_DEFAULT: usize = 10;
 
 impl Live {
-    /// A look over HTTP is an act of the built-in capability.
-    pub(super) fn ask_http(&mut self, task: &Task, http: &Http, input: &Flow, now: Moment) -> Result<Next, Fault> {
-        let mut uri = self.in_task(task, |scope| scope.template(&http.uri, input))?;
-        if let Template::Literal(written) = &http.uri {
-            let text = written.as_str().unwrap_or_default();
-            let filled = fill_uri(text, &input.value).map_err(|error| faults::expression(error.to_string()))?;
-            let label = if filled == text { Label::owned() } else { label_of_places(text, input) };
-            uri = Flow::new(Value::String(filled), label);
-        }
-        let mut args = Map::from_iter([("uri".to_owned(), Value::clone(&uri.value))]);
-        let mut labels = vec![("uri".to_owned(), Labels::clone(&uri.labels))];
-        for (name, part) in [("query", &http.query), ("headers", &http.headers)] {
-            if let Some(template) = part {
-                let part = self.in_task(task, |scope| scope.template(template, input))?;
-                args.insert(name.to_owned(), Value::clone(&part.value));
-                labels.push((name.to_owned(), Labels::clone(&part.labels)));
-            }
-        }
-        let effect = self.next_id();
-        let capability = CapabilityName::from_str("http.get").expect("invariant: a plain name");
-        let wish = Wish { effect, capability, args: Value::Object(args), key: effect.to_string(), compensates: None };
-        Ok(self.act(wish, None, Labels::object(labels), now))
-    }
-
     /// A call of one of our functions.
     pub(super) fn ask_call(&mut self, task: &Task, call: &Call, input: &Flow, now: Moment) -> Result<Next, Fault> {
         let with = self.in_task(task, |scope| scope.template(&call.with, input))?;
@@ -181,19 +156,6 @@ impl Live {
     pub(super) fn undo_wish(&mut self, capability: CapabilityName, args: Value, key: &str, of: EffectId) -> Wish {
         let effect = self.next_id();
         Wish { effect, capability, args, key: format!("undo/{key}"), compensates: Some(of) }
-    }
-}
-
-/// The label of what fills the places of an address.
-fn label_of_places(text: &str, input: &Flow) -> Label {
-    let steps = |place: &String| place.trim_start_matches('/').split('/').map(|s| Step::Named(s.to_owned())).collect();
-    let label = |place: &String| -> Label {
-        let steps: Vec<Step> = steps(place);
-        input.labels.inside(&steps).whole()
-    };
-    match places(text) {
-        Ok(places) => places.iter().map(label).fold(Label::owned(), |all, one| all.join(&one)),
-        Err(_) => input.label(),
     }
 }
 

@@ -13,8 +13,9 @@ use sinew_expr::Labels;
 
 use super::evidence::Seen;
 use super::flow::{Context, Flow, join_into};
+use super::step::Next;
 use crate::Effect;
-use crate::playbook::{Action, BlockId, Playbook, Task, TaskId, Then};
+use crate::playbook::{BlockId, Playbook, Task, TaskId, Then};
 
 /// The entry that is being folded.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +41,24 @@ pub(crate) struct Live {
     pub control_closed: bool,
     /// The joined label of all that has come in so far.
     pub met: Label,
-    /// The lists it stands in, innermost last.
+    /// The lists in which the strand that moves stands, innermost last.
     pub frames: Vec<Frame>,
+    /// Which strand that is; 0 is the run's own.
+    pub strand: StrandId,
+    /// The strands beside it.
+    pub parked: BTreeMap<StrandId, Vec<Frame>>,
+    /// Which strand waits for a branch, and which of its branches that is.
+    pub parents: BTreeMap<StrandId, (StrandId, usize)>,
+    /// Strands that have something to do before the next entry.
+    pub ready: VecDeque<(StrandId, Next)>,
+    /// How many branches there were.
+    pub strands: u32,
+    /// The timer of the whole run.
+    pub timeout: Option<EffectId>,
+    /// Children that nobody waits for any more.
+    pub orphans: Vec<RunId>,
+    /// The label of the output, once it has ended.
+    pub ended_with: Option<Label>,
     /// What was asked and has no answer, and notes that are not journaled, in the order of asking.
     pub queue: VecDeque<Asked>,
     /// How many questions there were.
@@ -49,7 +66,7 @@ pub(crate) struct Live {
     /// Acts that were done and can be undone, in order.
     pub acts: Vec<DoneAct>,
     /// What the next task gets, where it may not be entered before what was passed is on disk.
-    pub held: Option<Flow>,
+    pub held: VecDeque<(StrandId, Flow)>,
     /// What persons have approved.
     pub approved: BTreeMap<GateId, (CapabilityName, Arc<Value>)>,
     /// What a person at a gate is shown.
@@ -59,6 +76,9 @@ pub(crate) struct Live {
     /// What a system of record vouches for in the answer that comes next.
     pub endorsed: Option<Endorsed>,
 }
+
+/// A line of tasks, one after the other; a fork has several.
+pub(crate) type StrandId = u32;
 
 /// One list of tasks that is being run.
 #[derive(Debug)]
@@ -77,6 +97,8 @@ pub(crate) struct Active {
     pub started: Timestamp,
     /// The question that it waits for.
     pub waiting: Option<EffectId>,
+    /// The timer that ends it.
+    pub timeout: Option<EffectId>,
     /// Where a switch went.
     pub went: Option<(String, Then)>,
     pub state: State,
@@ -95,6 +117,55 @@ pub(crate) enum State {
     Act(Arc<Value>),
     /// A look into memory, with the label of what it was asked with.
     Recall(Label),
+    /// A loop.
+    For(ForState),
+    /// Branches.
+    Fork(ForkState),
+    /// A listener.
+    Listen(Box<ListenState>),
+    /// A child, once it has begun.
+    Child(Option<RunId>),
+    /// A call that an OpenAPI document describes, while the document is on its way.
+    Document,
+}
+
+/// How a loop stands.
+#[derive(Debug)]
+pub(crate) struct ForState {
+    pub items: Arc<Value>,
+    pub at: usize,
+    /// Of each item.
+    pub labels: Arc<Labels>,
+}
+
+/// How branches stand.
+#[derive(Debug)]
+pub(crate) struct ForkState {
+    /// What each has given, in the order in which they are written.
+    pub outputs: Vec<Option<Flow>>,
+    pub open: usize,
+    pub compete: bool,
+}
+
+/// How a listener stands.
+#[derive(Debug, Default)]
+pub(crate) struct ListenState {
+    /// What was consumed.
+    pub heard: Vec<Value>,
+    /// The filters that have had their event, and those of `until`.
+    pub matched: Vec<bool>,
+    pub until_matched: Vec<bool>,
+    /// The values that events must share.
+    pub shared: BTreeMap<String, Value>,
+    /// What waits for its turn.
+    pub backlog: VecDeque<Value>,
+    /// The event whose turn it is.
+    pub item: Option<Arc<Value>>,
+    /// What each turn gave.
+    pub outputs: Vec<Value>,
+    pub label: Option<Label>,
+    /// No further event is consumed.
+    pub is_over: bool,
 }
 
 /// How a try stands.
@@ -153,12 +224,14 @@ pub(crate) struct DoneAct {
 pub(crate) struct Asked {
     pub cause: Seq,
     pub effect: Effect,
+    /// A note that may never be journaled: the question that it rides with was withdrawn.
+    pub is_lost: bool,
 }
 
 impl Live {
     /// Puts something into the queue.
     pub fn push(&mut self, now: Moment, effect: Effect) {
-        self.queue.push_back(Asked { cause: now.seq, effect });
+        self.queue.push_back(Asked { cause: now.seq, effect, is_lost: false });
     }
 
     /// The id of the next question.
@@ -176,9 +249,10 @@ impl Live {
         self.frames.last_mut()?.active.as_mut()
     }
 
-    /// The question that the run waits for, where it waits.
+    /// The question that the run waits for, where it waits for one; the first, where there are several.
     pub fn waiting(&self) -> Option<EffectId> {
-        self.active()?.waiting
+        let in_strand = |frames: &[Frame]| frames.last()?.active.as_ref()?.waiting;
+        in_strand(&self.frames).or_else(|| self.parked.values().find_map(|frames| in_strand(frames)))
     }
 
     /// Takes an answered question out of the queue.
@@ -187,12 +261,21 @@ impl Live {
         self.queue.remove(at).map(|asked| asked.effect)
     }
 
-    /// The note that must be journaled next.
-    pub fn next_note(&self) -> Option<(usize, &Stepped)> {
-        self.queue.iter().enumerate().find_map(|(at, asked)| match &asked.effect {
-            Effect::Note { stepped, .. } => Some((at, stepped)),
+    /// The first note that must still be journaled.
+    pub fn next_note(&self) -> Option<&Stepped> {
+        self.queue.iter().filter(|asked| !asked.is_lost).find_map(|asked| match &asked.effect {
+            Effect::Note { stepped, .. } => Some(stepped),
             _ => None,
         })
+    }
+
+    /// Takes a note that came back out of the queue; says whether it was expected.
+    ///
+    /// Notes of strands that run side by side ride with different answers, so they may come back in another order.
+    pub fn take_note(&mut self, found: &Stepped) -> bool {
+        let is_it = |asked: &Asked| matches!(&asked.effect, Effect::Note { stepped, .. } if stepped == found);
+        let at = self.queue.iter().position(is_it);
+        at.and_then(|at| self.queue.remove(at)).is_some()
     }
 
     /// The end, where the run has come to it.
@@ -200,38 +283,6 @@ impl Live {
         self.queue.iter().rev().find_map(|asked| match &asked.effect {
             Effect::End { end, .. } => Some(end),
             _ => None,
-        })
-    }
-
-    /// The error that a handler around is dealing with, by the name of its variable.
-    pub fn caught(&self, name: &str) -> Option<Arc<Value>> {
-        self.frames.iter().rev().find_map(|frame| {
-            let active = frame.active.as_ref()?;
-            let Action::Try(_, catch) = &self.playbook.task(active.task).action else { return None };
-            match &active.state {
-                State::Try(TryState { phase: Phase::Handler(fault), .. }) if catch.name == name => {
-                    Some(Arc::clone(fault))
-                }
-                _ => None,
-            }
-        })
-    }
-
-    /// The tries whose tasks are being run, outermost first.
-    pub fn tries(&self) -> Vec<TaskId> {
-        let in_body = |frame: &Frame| {
-            let active = frame.active.as_ref()?;
-            matches!(active.state, State::Try(TryState { phase: Phase::Body, .. })).then_some(active.task)
-        };
-        self.frames.iter().filter_map(in_body).collect()
-    }
-
-    /// The try around, by its name, whose handler is being run.
-    pub fn handling(&self, name: &str) -> Option<TaskId> {
-        self.frames.iter().rev().find_map(|frame| {
-            let active = frame.active.as_ref()?;
-            let handles = matches!(active.state, State::Try(TryState { phase: Phase::Handler(_), .. }));
-            (handles && &*self.playbook.task(active.task).name == name).then_some(active.task)
         })
     }
 

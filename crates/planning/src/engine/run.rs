@@ -25,6 +25,8 @@ pub struct Run {
     pub started: Timestamp,
     /// The event that started it.
     pub trigger: Option<Seq>,
+    /// The question of another run that this run answers.
+    pub parent: Option<EffectId>,
     /// See `RunStatus`.
     pub status: RunStatus,
     /// When it ended.
@@ -70,6 +72,7 @@ impl Run {
             version: started.version.clone(),
             started: at,
             trigger: started.trigger,
+            parent: started.parent,
             status: RunStatus::Live,
             ended: None,
             live: None,
@@ -79,6 +82,11 @@ impl Run {
     /// What the run waits for; none while it moves and when it has ended.
     pub fn waiting(&self) -> Option<EffectId> {
         self.live.as_deref()?.waiting()
+    }
+
+    /// Says whether any part of the run waits for this answer.
+    pub fn waits_for(&self, id: EffectId) -> bool {
+        self.live.as_deref().is_some_and(|live| live.strand_waiting_for(id).is_some())
     }
 
     /// JSON pointer of the task that the run stands at.
@@ -124,10 +132,18 @@ impl Live {
             control: Label::owned(),
             control_closed: true,
             frames: Vec::new(),
+            strand: 0,
+            parked: BTreeMap::new(),
+            parents: BTreeMap::new(),
+            ready: VecDeque::new(),
+            strands: 0,
+            timeout: None,
+            orphans: Vec::new(),
+            ended_with: None,
             queue: VecDeque::new(),
             steps: 0,
             acts: Vec::new(),
-            held: None,
+            held: VecDeque::new(),
             approved: BTreeMap::new(),
             subjects: BTreeSet::new(),
             endorsed: None,

@@ -115,9 +115,10 @@ impl Live {
     }
 }
 
-fn undo_of(action: &Action) -> Option<&Undo> {
+pub(super) fn undo_of(action: &Action) -> Option<&Undo> {
     match action {
         Action::Call(call) => call.undo.as_ref(),
+        Action::Http(http) => http.undo.as_ref(),
         _ => None,
     }
 }

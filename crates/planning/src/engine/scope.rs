@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sinew_contract::{Fault, Label, Timestamp, Trust};
+use sinew_contract::{Fault, Timestamp};
 use sinew_expr::{ExprError, Labels};
 
 use super::flow::{Context, Flow};
@@ -68,18 +68,15 @@ impl<'a> Scope<'a> {
             "task" => only("input", &of(self.input)),
             "workflow" => only("input", &self.live.raw.labels),
             "runtime" => owned(),
-            // What an error says may quote whatever the run has met.
-            _ => match self.caught(name) {
-                Some(_) => Arc::new(Label::new("error", Trust::Observed).join(&self.live.met).into()),
-                None => owned(),
-            },
+            _ => self.bound(name).map_or_else(owned, |(_, labels)| labels),
         }
     }
 
-    fn caught(&self, name: &str) -> Option<Arc<Value>> {
+    /// A variable that a task binds; what an error says comes from outside.
+    fn bound(&self, name: &str) -> Option<(Arc<Value>, Arc<Labels>)> {
         match self.looking_at {
-            Some((other, fault)) if other == name => Some(Arc::new(json!(fault))),
-            _ => self.live.caught(name),
+            Some((other, fault)) if other == name => Some((Arc::new(json!(fault)), self.live.labels_of_error())),
+            _ => self.live.bound(name),
         }
     }
 
@@ -115,7 +112,7 @@ impl Vars for Scope<'_> {
             "workflow" => Arc::new(self.workflow(uses)),
             "task" => Arc::new(self.task_value()),
             "runtime" => Arc::new(json!({ "name": "sinew", "version": super::ENGINE_VERSION.to_string() })),
-            name => self.caught(name).unwrap_or_else(|| Arc::new(Value::Null)),
+            name => self.bound(name).map_or_else(|| Arc::new(Value::Null), |(value, _)| value),
         }
     }
 }

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use sinew_contract::{Digest, Fault, Label, RunEnd, Stepped, Timestamp, Trust};
+use sinew_contract::{Digest, EffectId, Fault, Label, RunEnd, Stepped, Timestamp, Trust};
 use sinew_expr::{Schema, digest, digest_value};
 
 use super::flow::Flow;
@@ -24,6 +24,7 @@ use crate::{Effect, faults};
 const STEPS_PER_ENTRY_MAX: u32 = 10_000;
 
 /// Where a run goes next.
+#[derive(Debug)]
 pub(crate) enum Next {
     /// Into the task at the place of the innermost list, with this raw input.
     Enter(Flow),
@@ -31,6 +32,10 @@ pub(crate) enum Next {
     Done(Flow),
     /// The innermost list is done with this output.
     Close(Flow),
+    /// The innermost list is left early with this output.
+    Exit(Flow),
+    /// The innermost task listens and has heard something, or is done with what it heard.
+    Listened,
     /// The innermost task failed.
     Fault(Fault),
     /// The run ends with this output.
@@ -47,6 +52,9 @@ impl Live {
         match shaped(&scope, &playbook.input, &self.raw) {
             Ok(input) => {
                 self.input = input.clone();
+                if let Some(after) = playbook.timeout {
+                    self.timeout = Some(self.set_timer(after, now));
+                }
                 self.frames.push(Frame { block: playbook.root, at: 0, active: None });
                 self.drive(Next::Enter(input), now);
             }
@@ -59,18 +67,26 @@ impl Live {
         for _ in 0..STEPS_PER_ENTRY_MAX {
             next = match next {
                 Next::Enter(raw) if self.waits_for_disk() => {
-                    self.held = Some(raw);
-                    return;
+                    self.held.push_back((self.strand, raw));
+                    Next::Wait
                 }
                 Next::Enter(raw) => self.enter(raw, now).unwrap_or_else(Next::Fault),
                 Next::Done(raw) => self.done(&raw, now).unwrap_or_else(Next::Fault),
-                Next::Close(output) => self.close(output),
+                Next::Close(output) => self.close(output, false, now).unwrap_or_else(Next::Fault),
+                Next::Exit(output) => self.close(output, true, now).unwrap_or_else(Next::Fault),
+                Next::Listened => self.listened().unwrap_or_else(Next::Fault),
                 Next::Fault(fault) => match self.fault(fault, now) {
                     Ok(next) => next,
                     Err(fault) => return self.finish(RunEnd::Faulted { error: fault }, now),
                 },
                 Next::End(output) => return self.complete(&output, now),
-                Next::Wait => return,
+                Next::Wait => match self.ready.pop_front() {
+                    Some((strand, next)) => {
+                        self.switch_to(strand);
+                        next
+                    }
+                    None => return,
+                },
             };
         }
         let detail = format!("it took {STEPS_PER_ENTRY_MAX} steps without asking anything");
@@ -87,10 +103,15 @@ impl Live {
 
     /// Goes on into the task that was held, once all that was passed is on disk.
     pub fn go_on_from_disk(&mut self, now: Moment) {
-        if self.next_note().is_none()
-            && let Some(raw) = self.held.take()
-        {
-            self.drive(Next::Enter(raw), now);
+        if self.next_note().is_some() {
+            return;
+        }
+        for (strand, raw) in std::mem::take(&mut self.held) {
+            // A strand before may have given this one up.
+            if strand == self.strand || self.parked.contains_key(&strand) {
+                self.switch_to(strand);
+                self.drive(Next::Enter(raw), now);
+            }
         }
     }
 
@@ -100,7 +121,15 @@ impl Live {
         let Some(&id) = playbook.block(frame.block).get(frame.at) else { return Ok(Next::Close(raw)) };
         let task = playbook.task(id);
         frame.active = None;
-        let active = Active { task: id, input: raw, started: now.at, waiting: None, went: None, state: State::Plain };
+        let mut active = Active {
+            task: id,
+            input: raw,
+            started: now.at,
+            waiting: None,
+            timeout: None,
+            went: None,
+            state: State::Plain,
+        };
         if let Some(condition) = &task.condition {
             let (holds, labels) = Scope::of_task(self, task, &active).holds(condition, &active.input)?;
             self.branch_on(&labels);
@@ -109,6 +138,11 @@ impl Live {
             }
         }
         let input = shaped(&Scope { input: None, ..Scope::of_task(self, task, &active) }, &task.input, &active.input)?;
+        if let Some(after) = &task.timeout {
+            let after = Scope::of_task(self, task, &active).template(after, &input)?;
+            let after = read_duration(&after.value).map_err(faults::validation)?;
+            active.timeout = Some(self.set_timer(after, now));
+        }
         let frame = self.frames.last_mut().expect("invariant: entering does not leave the list");
         frame.active = Some(Active { input: input.clone(), ..active });
         self.perform(task, input, now)
@@ -133,7 +167,17 @@ impl Live {
                 let error = self.meet(error);
                 Ok(Next::Fault(raised(&error)))
             }
+            Action::For(each) => self.begin_loop(task, each, input),
+            Action::Fork(fork) => Ok(self.fork(fork, &input)),
+            Action::Emit(with) => self.emit(task, with, &input, now),
+            Action::Listen(listen) => Ok(self.listen(listen)),
+            Action::Run(child) => self.spawn(task, child, &input, now),
+            Action::Named(with, body) => {
+                let with = self.in_task(task, |scope| scope.template(with, &input))?;
+                Ok(self.open(*body, with))
+            }
             Action::Http(http) => self.ask_http(task, http, &input, now),
+            Action::OpenApi(call) => self.ask_document(task, call, &input, now),
             Action::Call(call) => self.ask_call(task, call, &input, now),
         }
     }
@@ -144,7 +188,7 @@ impl Live {
         eval(&Scope::of_task(self, task, active))
     }
 
-    fn open(&mut self, block: BlockId, input: Flow) -> Next {
+    pub(super) fn open(&mut self, block: BlockId, input: Flow) -> Next {
         self.frames.push(Frame { block, at: 0, active: None });
         Next::Enter(input)
     }
@@ -185,6 +229,9 @@ impl Live {
             self.context.export(context);
         }
         let active = self.frames.last_mut().and_then(|frame| frame.active.take());
+        if let Some(active) = &active {
+            self.release(active, now);
+        }
         let (went, then) = active.and_then(|active| active.went).map_or((None, task.then), |(name, then)| {
             // A case that says "continue" leaves the word to the task itself.
             (Some(name), if then == Then::Continue { task.then } else { then })
@@ -193,7 +240,7 @@ impl Live {
         Ok(match then {
             Then::Continue => self.go(None, output),
             Then::To(at) => self.go(Some(at), output),
-            Then::Exit => Next::Close(output),
+            Then::Exit => Next::Exit(output),
             Then::End => Next::End(output),
         })
     }
@@ -212,9 +259,29 @@ impl Live {
         Next::Enter(raw)
     }
 
-    fn close(&mut self, output: Flow) -> Next {
+    /// Leaves a list: so is done the task that it belongs to, or one turn of it.
+    fn close(&mut self, output: Flow, exited: bool, now: Moment) -> Result<Next, Fault> {
         self.frames.pop();
-        if self.frames.is_empty() { Next::End(output) } else { Next::Done(output) }
+        if self.frames.is_empty() {
+            return Ok(self.strand_done(output, now));
+        }
+        let playbook = Arc::clone(&self.playbook);
+        match self.active() {
+            Some(Active { state: State::For(_), .. }) if !exited => self.turned(output),
+            Some(Active { state: State::Listen(_), .. }) => self.turn_heard(&output, exited),
+            Some(active @ Active { state: State::Try(TryState { phase: Phase::Handler(_), .. }), task, .. }) => {
+                let then = match &playbook.task(*task).action {
+                    Action::Try(_, catch) => catch.then,
+                    _ => None,
+                };
+                let went = active.went.clone();
+                if let (Some(then), Some(active)) = (then, self.active_mut()) {
+                    active.went = went.or(Some(("catch".to_owned(), then)));
+                }
+                Ok(Next::Done(output))
+            }
+            _ => Ok(Next::Done(output)),
+        }
     }
 
     /// Unwinds to the try that catches the error; gives it back where there is none.
@@ -223,7 +290,10 @@ impl Live {
         let mut fault = fault;
         fault.instance = fault.instance.take().or_else(|| self.pointer());
         loop {
-            self.frames.pop();
+            self.drop_frame(now);
+            if self.frames.is_empty() && !self.up_to_parent(now) {
+                return Err(fault);
+            }
             let Some(active) = self.active() else { return Err(fault) };
             let task = playbook.task(active.task);
             let (Action::Try(body, catch), State::Try(TryState { phase: Phase::Body, .. })) =
@@ -290,7 +360,12 @@ impl Live {
         }
         self.branch_on(&label_of(fault).into());
         let input = self.active().map(|active| active.input.clone()).expect("invariant: a try that handles is active");
-        let Some(handler) = catch.handler else { return Ok(Next::Done(input)) };
+        let Some(handler) = catch.handler else {
+            if let (Some(then), Some(active)) = (catch.then, self.active_mut()) {
+                active.went = Some(("catch".to_owned(), then));
+            }
+            return Ok(Next::Done(input));
+        };
         self.set_phase(Phase::Handler(Arc::new(serde_json::json!(fault))));
         Ok(self.open(handler, input))
     }
@@ -306,11 +381,12 @@ impl Live {
 
     /// Pauses and tries the body again, where the policy has a try left.
     fn again(&mut self, body: BlockId, retry: &Retry, now: Moment) -> Option<Next> {
+        let spread = retry.jitter.map(|jitter| jitter.of(EffectId { run: self.id, step: self.steps + 1 }));
         let active = self.active_mut()?;
         let State::Try(state) = &mut active.state else { return None };
         let first: Timestamp = *state.first_error.get_or_insert(now.at);
         let since = jiff::SignedDuration::try_from(now.at.since(first)).unwrap_or(jiff::SignedDuration::MAX);
-        let delay = retry.delay_before(state.attempts + 1, since)?;
+        let delay = retry.delay_before(state.attempts + 1, since)?.saturating_add(spread.unwrap_or_default());
         state.attempts += 1;
         if delay.is_zero() {
             let input = active.input.clone();
@@ -336,8 +412,15 @@ impl Live {
         self.ask(effect, Effect::Timer { effect, due }, now)
     }
 
+    /// Asks for a timer that ends something.
+    fn set_timer(&mut self, after: jiff::SignedDuration, now: Moment) -> EffectId {
+        let effect = self.next_id();
+        self.push(now, Effect::Timer { effect, due: now.at.after(after.unsigned_abs()) });
+        effect
+    }
+
     /// Asks a question in the name of the innermost task.
-    pub fn ask(&mut self, id: sinew_contract::EffectId, effect: Effect, now: Moment) -> Next {
+    pub fn ask(&mut self, id: EffectId, effect: Effect, now: Moment) -> Next {
         if let Some(active) = self.active_mut() {
             active.waiting = Some(id);
         }
@@ -361,7 +444,10 @@ impl Live {
         let playbook = Arc::clone(&self.playbook);
         let scope = Scope { input: Some(&self.input), ..Scope::of_run(self) };
         let end = match shaped(&scope, &playbook.output, output) {
-            Ok(output) => RunEnd::Completed { output: Arc::unwrap_or_clone(output.value) },
+            Ok(output) => {
+                self.ended_with = Some(output.label().join(&self.control));
+                RunEnd::Completed { output: Arc::unwrap_or_clone(output.value) }
+            }
             Err(error) => RunEnd::Faulted { error },
         };
         self.finish(end, now);
@@ -369,15 +455,14 @@ impl Live {
 
     /// Ends the run; what it knew is dropped, what it still has to journal stays.
     pub fn finish(&mut self, end: RunEnd, now: Moment) {
-        self.frames.clear();
+        self.drop_all(now);
         self.acts.clear();
-        self.held = None;
         self.push(now, Effect::End { run: self.id, cause: now.seq, end });
     }
 }
 
 /// `from` or `as`, then `schema`.
-fn shaped(scope: &Scope<'_>, shape: &Shape, flow: &Flow) -> Result<Flow, Fault> {
+pub(super) fn shaped(scope: &Scope<'_>, shape: &Shape, flow: &Flow) -> Result<Flow, Fault> {
     let flow = match &shape.template {
         Some(template) => scope.template(template, flow)?,
         None => flow.clone(),

@@ -1,4 +1,4 @@
-//! Reads calls: a look over HTTP, or one of our functions with what it may name.
+//! Reads calls: of a named function of the playbook, or of one of ours with what it may name.
 //!
 //! Does not know how a call is carried out. What is named must be known: capabilities, tables, templates, roles.
 
@@ -11,25 +11,6 @@ use super::reader::{Spot, member, nearest};
 use super::template::strip;
 use super::{Action, Expr, Reader, Template, read_duration};
 use crate::functions::{FUNCTION_VERSION, FUNCTIONS, FUNCTIONS_LATER};
-
-/// A look over HTTP.
-#[derive(Debug)]
-pub(crate) struct Http {
-    /// The address; its `{places}` are filled from the input where it is written out.
-    pub uri: Template,
-    pub query: Option<Template>,
-    pub headers: Option<Template>,
-    pub output: HttpOutput,
-}
-
-/// What a look gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HttpOutput {
-    /// The content.
-    Content,
-    /// `{statusCode, content}`.
-    Response,
-}
 
 /// A call of one of our functions.
 #[derive(Debug)]
@@ -48,7 +29,9 @@ pub(crate) struct Undo {
     pub args_from: Expr,
 }
 
-const PROTOCOLS_LATER: &[&str] = &["grpc", "openapi", "asyncapi", "mcp", "a2a"];
+/// Each call of a named function is a copy of it, and copies may call others.
+const TASKS_MAX: usize = 10_000;
+const PROTOCOLS_LATER: &[&str] = &["grpc", "asyncapi", "mcp", "a2a"];
 
 impl Reader<'_> {
     /// Reads `call` and `with` of the task at `pointer`.
@@ -64,8 +47,39 @@ impl Reader<'_> {
         if name == "http" {
             return self.http(with, &with_at).map(|http| Action::Http(Box::new(http)));
         }
+        if name == "openapi" {
+            return self.openapi(with, &with_at);
+        }
+        if self.functions.contains_key(name) {
+            return self.named_function(name, with, pointer);
+        }
         let function = self.function(name, &at)?;
         self.function_call(function, with, &with_at).map(|call| Action::Call(Box::new(call)))
+    }
+
+    /// A function under `use.functions`: its task in a list of its own, with what it was called with as input.
+    fn named_function(&mut self, name: &str, with: &Value, pointer: &str) -> Option<Action> {
+        if self.expanding.iter().any(|other| other == name) {
+            let fix = "write a loop, or a playbook that `run`s itself";
+            self.wrong("recursion", &member(pointer, "call"), format!("function `{name}` calls itself"), fix);
+            return None;
+        }
+        if self.tasks.len() > TASKS_MAX {
+            let fix = "call functions from fewer places, or `run` a playbook";
+            self.wrong("too-many-tasks", pointer, format!("the playbook grows beyond {TASKS_MAX} tasks"), fix);
+            return None;
+        }
+        let task = self.functions.get(name)?.clone();
+        let at = member("/use/functions", name);
+        self.expanding.push(name.to_owned());
+        // It knows no variable of the tasks around the call.
+        let bound = std::mem::take(&mut self.bound);
+        let inner = self.task(name, &task, &at, &[]);
+        self.bound = bound;
+        self.expanding.pop();
+        let body = self.add_block(vec![inner?]);
+        let with = self.inside(with, &member(pointer, "with"));
+        Some(Action::Named(with, body))
     }
 
     /// `name:version@catalog`.
@@ -107,68 +121,6 @@ impl Reader<'_> {
             return None;
         }
         Some(*function)
-    }
-
-    fn http(&mut self, with: &Value, pointer: &str) -> Option<Http> {
-        let with = self.object(with, pointer, "with")?;
-        self.only(with, pointer, &["method", "endpoint", "query", "headers", "output", "body", "redirect"]);
-        let method = self.required(with, pointer, "method")?.as_str().unwrap_or_default().to_ascii_lowercase();
-        if method != "get" {
-            let fix = "describe it as a capability in `capabilities/` and call `act:1.0.0@default`";
-            self.wrong(
-                "http-method",
-                &member(pointer, "method"),
-                format!("`call: http` only looks; `{method}` acts"),
-                fix,
-            );
-        }
-        for name in ["body", "redirect"].into_iter().filter(|name| with.contains_key(*name)) {
-            self.not_enabled(&member(pointer, name), &format!("`{name}`"), "remove it");
-        }
-        let output = match with.get("output").and_then(Value::as_str) {
-            None | Some("content") => HttpOutput::Content,
-            Some("response") => HttpOutput::Response,
-            Some(other) => {
-                self.not_enabled(
-                    &member(pointer, "output"),
-                    &format!("output `{other}`"),
-                    "use `content` or `response`",
-                );
-                HttpOutput::Content
-            }
-        };
-        let uri = self.endpoint(with, pointer)?;
-        let query = with.get("query").map(|v| self.inside(v, &member(pointer, "query")));
-        let headers = with.get("headers").map(|v| self.inside(v, &member(pointer, "headers")));
-        Some(Http { uri, query, headers, output })
-    }
-
-    fn endpoint(&mut self, with: &Map<String, Value>, pointer: &str) -> Option<Template> {
-        let mut at = member(pointer, "endpoint");
-        let mut endpoint = self.required(with, pointer, "endpoint")?;
-        if let Some(object) = endpoint.as_object() {
-            self.only(object, &at, &["uri", "authentication"]);
-            if object.contains_key("authentication") {
-                self.not_enabled(
-                    &member(&at, "authentication"),
-                    "authentication in a playbook",
-                    "give the device its credentials",
-                );
-            }
-            endpoint = self.required(object, &at, "uri")?;
-            at = member(&at, "uri");
-        }
-        let text = endpoint.as_str().unwrap_or_default();
-        let plain = strip(text).is_none();
-        let fix = "write `https://host/path/{name}`, or an expression in `${ }`";
-        if plain && !text.starts_with("http://") && !text.starts_with("https://") {
-            self.wrong("endpoint", &at, format!("`{text}` is no http address"), fix);
-            return None;
-        }
-        if plain && let Err(error) = sinew_expr::places(text) {
-            self.wrong("endpoint", &at, error.to_string(), fix);
-        }
-        Some(self.inside(endpoint, &at))
     }
 
     fn function_call(&mut self, function: Function, with: &Value, pointer: &str) -> Option<Call> {
@@ -276,11 +228,7 @@ impl Reader<'_> {
         }
         match &known.compensation {
             Some(_) if irreversible => None,
-            Some(undo) => {
-                let args_from = Value::String(undo.args_from.clone());
-                let args_from = self.expr(&args_from, pointer, Spot::Bare)?;
-                Some(Undo { capability: undo.capability.clone(), args_from })
-            }
+            Some(_) => self.undo_of_manifest(&capability, pointer),
             None if irreversible || known.class == Class::Pure => None,
             None => {
                 let message = format!("nothing undoes `{capability}`, and the act does not say that nothing can");
@@ -293,6 +241,13 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// The undo that the manifest of a capability names.
+    pub(super) fn undo_of_manifest(&mut self, capability: &CapabilityName, pointer: &str) -> Option<Undo> {
+        let undo = self.known.capabilities.get(capability)?.compensation.clone()?;
+        let args_from = self.expr(&Value::String(undo.args_from), pointer, Spot::Bare)?;
+        Some(Undo { capability: undo.capability, args_from })
     }
 
     fn undo(&mut self, value: &Value, pointer: &str) -> Option<Undo> {

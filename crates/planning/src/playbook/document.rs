@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use sinew_contract::{Digest, PlaybookName};
 
 use super::reader::{Spot, member};
-use super::{Durability, EventFilter, Playbook, Reader, read_duration};
+use super::{Action, Durability, Playbook, Reader, Template, read_duration};
 
 /// Versions of the DSL that we read.
 const VERSIONS: &[&str] = &["1.0.0", "1.0.1", "1.0.2", "1.0.3"];
-const KEYS: &[&str] = &["document", "input", "use", "do", "timeout", "output", "schedule"];
+const KEYS: &[&str] = &["document", "input", "use", "do", "timeout", "output", "schedule", "evaluate"];
 
 /// Reads a whole playbook; none where a problem leaves nothing to run.
 pub(crate) fn parse(document: Value, digest: Digest, reader: &mut Reader<'_>) -> Option<Playbook> {
@@ -18,15 +18,17 @@ pub(crate) fn parse(document: Value, digest: Digest, reader: &mut Reader<'_>) ->
     reader.only(root, "", KEYS);
     let head = reader.required(root, "", "document").and_then(|value| head(value, reader));
     read_use(root, reader);
-    let schedule = root.get("schedule").map(|value| schedule(value, reader)).unwrap_or_default();
+    let schedule = root.get("schedule").map(|value| reader.schedule(value)).unwrap_or_default();
     let input = reader.shape(root, "", "input", Spot::WorkflowInput);
-    let timeout = root.get("timeout").and_then(|value| timeout(value, "/timeout", reader));
+    let timeout = root.get("timeout").and_then(|value| timeout(value, reader));
+    evaluate(root, reader);
     let block = reader.required(root, "", "do").and_then(|value| reader.block(value, "/do"));
     let output = reader.shape(root, "", "output", Spot::WorkflowOutput);
     let durability = durability(&document, reader);
     let (name, version) = head?;
     let root = block?;
     let (tasks, blocks) = (std::mem::take(&mut reader.tasks), std::mem::take(&mut reader.blocks));
+    let listens = tasks.iter().any(|task| matches!(task.action, Action::Listen(_)));
     Some(Playbook {
         name,
         version,
@@ -37,10 +39,35 @@ pub(crate) fn parse(document: Value, digest: Digest, reader: &mut Reader<'_>) ->
         output,
         timeout,
         durability,
+        listens,
         tasks,
         blocks,
         root,
     })
+}
+
+/// How long a run may take: a duration that is known before it starts.
+fn timeout(value: &Value, reader: &mut Reader<'_>) -> Option<jiff::SignedDuration> {
+    match reader.timeout(value, "/timeout")? {
+        Template::Literal(after) => read_duration(&after).ok(),
+        _ => {
+            let fix = "write the duration out, or give a task the timeout";
+            reader.not_enabled("/timeout/after", "an expression in the timeout of a playbook", fix);
+            None
+        }
+    }
+}
+
+/// `evaluate`: jq in strict mode, which is what we do anyway.
+fn evaluate(root: &Map<String, Value>, reader: &mut Reader<'_>) {
+    let Some(evaluate) = root.get("evaluate").and_then(|v| reader.object(v, "/evaluate", "evaluate")) else { return };
+    reader.only(evaluate, "/evaluate", &["language", "mode"]);
+    for (name, only) in [("language", "jq"), ("mode", "strict")] {
+        if evaluate.get(name).is_some_and(|found| found != only) {
+            let fix = format!("write `{only}`, or remove it");
+            reader.not_enabled(&member("/evaluate", name), &format!("another {name} than `{only}`"), &fix);
+        }
+    }
 }
 
 /// Name and version.
@@ -79,76 +106,42 @@ fn durability(document: &Value, reader: &mut Reader<'_>) -> Durability {
     }
 }
 
-/// `use.retries` and `use.errors`; the rest of `use` is not enabled.
+/// What stands under `use`, by name; what is not built gives a finding.
 fn read_use(root: &Map<String, Value>, reader: &mut Reader<'_>) {
     let Some(value) = root.get("use") else { return };
     let Some(parts) = reader.object(value, "/use", "use") else { return };
     for (name, part) in parts {
         let at = member("/use", name);
-        if !matches!(name.as_str(), "retries" | "errors") {
-            reader.not_enabled(&at, &format!("`use.{name}`"), "remove it; `retries` and `errors` may be used");
+        if name == "secrets" {
+            reader.secrets = secrets(part, reader);
             continue;
         }
-        let Some(named) = reader.object(part, &at, name) else { continue };
-        if name == "retries" {
-            reader.retries = named.clone();
-        } else {
-            reader.errors = named.clone();
+        if name == "extensions" {
+            reader.not_enabled(&at, "`use.extensions`", "write the tasks where they are meant");
+            continue;
+        }
+        let Some(named) = reader.object(part, &at, name).cloned() else { continue };
+        match name.as_str() {
+            "retries" => reader.retries = named,
+            "errors" => reader.errors = named,
+            "timeouts" => reader.timeouts = named,
+            "authentications" => reader.authentications = named,
+            "functions" => reader.functions = named,
+            "catalogs" if named.keys().all(|name| name == "default") => {}
+            "catalogs" => reader.not_enabled(&at, "a catalog at an address", "use functions of the default catalog"),
+            other => {
+                let fix = "there are: retries, errors, timeouts, authentications, functions, secrets";
+                reader.wrong("unknown-key", &at, format!("`use.{other}` means nothing"), fix);
+            }
         }
     }
 }
 
-/// `schedule.on` with `one` or `any`.
-fn schedule(value: &Value, reader: &mut Reader<'_>) -> Vec<EventFilter> {
-    let Some(schedule) = reader.object(value, "/schedule", "schedule") else { return Vec::new() };
-    for name in schedule.keys().filter(|name| *name != "on") {
-        reader.not_enabled(
-            &member("/schedule", name),
-            &format!("`schedule.{name}`"),
-            "start it on an event, with `on`",
-        );
-    }
-    let Some(on) = schedule.get("on").and_then(|on| reader.object(on, "/schedule/on", "on")) else { return Vec::new() };
-    reader.only(on, "/schedule/on", &["one", "any", "all"]);
-    if on.contains_key("all") {
-        reader.not_enabled("/schedule/on/all", "`all`", "use `one` or `any`");
-    }
-    let one = on.get("one").map(|one| ("/schedule/on/one".to_owned(), one));
-    let any = on.get("any").and_then(Value::as_array).into_iter().flatten().enumerate();
-    let any = any.map(|(at, filter)| (format!("/schedule/on/any/{at}"), filter));
-    let filters: Vec<_> = one.into_iter().chain(any).collect();
-    if filters.is_empty() {
-        reader.wrong("missing-key", "/schedule/on", "no event is named", "add `one: { with: { type: … } }`");
-    }
-    filters.into_iter().filter_map(|(at, filter)| event_filter(filter, &at, reader)).collect()
-}
-
-fn event_filter(value: &Value, pointer: &str, reader: &mut Reader<'_>) -> Option<EventFilter> {
-    let filter = reader.object(value, pointer, "an event filter")?;
-    for name in filter.keys().filter(|name| *name != "with") {
-        reader.not_enabled(&member(pointer, name), &format!("`{name}`"), "filter with `with`");
-    }
-    let at = member(pointer, "with");
-    let with = reader.required(filter, pointer, "with")?;
-    let with = reader.object(with, &at, "with")?;
-    if !with.get("type").is_some_and(Value::is_string) {
-        reader.wrong("missing-key", &at, "`type` is missing", "name the type of the event, as in `sinew.scan.v1`");
-    }
-    for (name, value) in with {
-        if value.to_string().contains("${") {
-            let fix = "write the value to compare with; decide about the rest in a `switch`";
-            reader.not_enabled(&member(&at, name), "an expression in an event filter", fix);
-        }
-    }
-    Some(EventFilter { with: with.clone() })
-}
-
-/// `{ after: … }`.
-pub(super) fn timeout(value: &Value, pointer: &str, reader: &mut Reader<'_>) -> Option<jiff::SignedDuration> {
-    let object = reader.object(value, pointer, "timeout")?;
-    reader.only(object, pointer, &["after"]);
-    let after = reader.required(object, pointer, "after")?;
-    let fix = "write `{ hours: 1 }` or `PT1H`";
-    let wrong = |problem: String| reader.wrong("duration", &member(pointer, "after"), problem, fix);
-    read_duration(after).map_err(wrong).ok()
+/// Names of secrets; their values never come into a playbook.
+fn secrets(value: &Value, reader: &mut Reader<'_>) -> Vec<String> {
+    let names = value.as_array().map(|items| items.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+    names.unwrap_or_else(|| {
+        reader.wrong("type", "/use/secrets", "`secrets` is no list of names", "write `[ shopToken ]`");
+        Vec::new()
+    })
 }

@@ -1,36 +1,13 @@
-//! The smaller parts of a playbook: event filters, errors, what is caught and how it is tried again.
+//! The smaller parts of a playbook: errors, what is caught and how it is tried again.
 //!
 //! Does not know runs; everything here answers questions about values.
 
 use jiff::SignedDuration;
-use serde_json::{Map, Value};
-use sinew_contract::Fault;
+use sinew_contract::{EffectId, Fault};
+use sinew_expr::digest_of;
 
-use super::{BlockId, Expr, Template};
+use super::{BlockId, Expr, Template, Then};
 use crate::faults::same_type;
-
-/// Which events start a run: those whose attributes are equal to these, member by member inside `data`.
-#[derive(Debug)]
-pub(crate) struct EventFilter {
-    pub with: Map<String, Value>,
-}
-
-impl EventFilter {
-    /// Says whether an event, as CloudEvents JSON, passes.
-    pub fn matches(&self, event: &Value) -> bool {
-        self.with.iter().all(|(name, wanted)| event.get(name).is_some_and(|found| contains(found, wanted)))
-    }
-}
-
-/// Objects are compared by the members that are wanted, everything else whole.
-fn contains(found: &Value, wanted: &Value) -> bool {
-    match (found, wanted) {
-        (Value::Object(found), Value::Object(wanted)) => {
-            wanted.iter().all(|(name, value)| found.get(name).is_some_and(|f| contains(f, value)))
-        }
-        _ => found == wanted,
-    }
-}
 
 /// The error that a task raises; members may be expressions.
 #[derive(Debug)]
@@ -48,6 +25,8 @@ pub(crate) struct Catch {
     pub except_when: Option<Expr>,
     pub retry: Option<Retry>,
     pub handler: Option<BlockId>,
+    /// Where to go once the error is dealt with; none leaves the word to the try itself.
+    pub then: Option<Then>,
 }
 
 /// Static conditions on an error; what is not given passes.
@@ -84,6 +63,27 @@ pub(crate) struct Retry {
     pub count: Option<u32>,
     /// No further try begins later than this after the first error.
     pub within: Option<SignedDuration>,
+    /// Added to each delay.
+    pub jitter: Option<Jitter>,
+}
+
+/// A spread of delays, so that many who failed together do not try again together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Jitter {
+    pub from: SignedDuration,
+    pub to: SignedDuration,
+}
+
+impl Jitter {
+    /// What is added for one wait: anywhere between the two, for the same wait always the same.
+    ///
+    /// Drawn from the wait's own name, which no two waits of all logs share, so that the fold needs no chance.
+    pub fn of(self, wait: EffectId) -> SignedDuration {
+        let span = u64::try_from((self.to - self.from).as_micros()).unwrap_or(0);
+        let [a, b, c, d, e, f, g, h, ..] = digest_of(&wait).0;
+        let drawn = u64::from_be_bytes([a, b, c, d, e, f, g, h]) % span.saturating_add(1);
+        self.from + SignedDuration::from_micros(i64::try_from(drawn).unwrap_or(0))
+    }
 }
 
 /// How the delay grows.
@@ -121,15 +121,20 @@ impl Retry {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn delays_grow_as_the_backoff_says_and_end_at_the_limit() {
         let secs = |n| SignedDuration::from_secs(n);
-        let retry =
-            |backoff, count, within| Retry { delay: secs(2), backoff, when: None, except_when: None, count, within };
+        let retry = |backoff, count, within| Retry {
+            delay: secs(2),
+            backoff,
+            when: None,
+            except_when: None,
+            count,
+            within,
+            jitter: None,
+        };
         let cases = [
             (Backoff::Constant, None, None, 9, 0, Some(2)),
             (Backoff::Linear, None, None, 3, 0, Some(6)),
@@ -148,19 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn an_event_passes_when_every_wanted_attribute_is_equal() {
-        let event =
-            json!({ "type": "sinew.scan.v1", "source": "/devices/dock-1", "data": { "verdict": "read", "n": 1 } });
-        let cases = [
-            (json!({ "type": "sinew.scan.v1" }), true),
-            (json!({ "type": "sinew.scan.v2" }), false),
-            (json!({ "type": "sinew.scan.v1", "data": { "verdict": "read" } }), true),
-            (json!({ "data": { "verdict": "unread" } }), false),
-            (json!({ "subject": "x" }), false),
-        ];
-        for (with, expected) in cases {
-            let filter = EventFilter { with: with.as_object().expect("an object").clone() };
-            assert_eq!(filter.matches(&event), expected, "{with}");
-        }
+    fn jitter_stays_in_its_range_and_is_drawn_once_per_wait() {
+        let jitter = Jitter { from: SignedDuration::from_secs(1), to: SignedDuration::from_secs(3) };
+        let wait = |step| EffectId { run: "r1-00000007".parse().expect("a run id"), step };
+        let drawn: Vec<_> = (0..200).map(|step| jitter.of(wait(step))).collect();
+        assert!(drawn.iter().all(|d| (jitter.from..=jitter.to).contains(d)), "{drawn:?}");
+        assert!(drawn.iter().any(|d| *d < SignedDuration::from_millis(1_500)), "the low end is drawn too");
+        assert!(drawn.iter().any(|d| *d > SignedDuration::from_millis(2_500)), "and the high end");
+        assert_eq!(jitter.of(wait(7)), jitter.of(wait(7)));
     }
 }

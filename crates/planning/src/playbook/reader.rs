@@ -62,8 +62,16 @@ pub(crate) struct Reader<'k> {
     /// `use.retries` and `use.errors`, by name.
     pub retries: Map<String, Value>,
     pub errors: Map<String, Value>,
-    /// Variables of the catches around, innermost last.
-    pub caught: Vec<String>,
+    /// `use.timeouts`, `use.authentications` and `use.functions`, by name.
+    pub timeouts: Map<String, Value>,
+    pub authentications: Map<String, Value>,
+    pub functions: Map<String, Value>,
+    /// `use.secrets`.
+    pub secrets: Vec<String>,
+    /// Variables that the tasks around bind: errors, items, places; innermost last.
+    pub bound: Vec<String>,
+    /// Named functions that are being read, so that none stands for itself.
+    pub expanding: Vec<String>,
     /// Names of the tries whose catch we are in, innermost last.
     pub catching: Vec<String>,
 }
@@ -77,7 +85,12 @@ impl<'k> Reader<'k> {
             blocks: Vec::new(),
             retries: Map::new(),
             errors: Map::new(),
-            caught: Vec::new(),
+            timeouts: Map::new(),
+            authentications: Map::new(),
+            functions: Map::new(),
+            secrets: Vec::new(),
+            bound: Vec::new(),
+            expanding: Vec::new(),
             catching: Vec::new(),
         }
     }
@@ -143,8 +156,8 @@ impl<'k> Reader<'k> {
 
     /// The variables that have a value at this spot.
     fn legal(&self, spot: Spot) -> Vec<String> {
-        let caught = self.caught.iter().filter(|_| spot != Spot::Bare).cloned();
-        spot.variables().iter().map(|&name| name.to_owned()).chain(caught).collect()
+        let bound = self.bound.iter().filter(|_| spot != Spot::Bare).cloned();
+        spot.variables().iter().map(|&name| name.to_owned()).chain(bound).collect()
     }
 
     /// An expression, with or without `${ }`.

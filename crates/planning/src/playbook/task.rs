@@ -1,22 +1,23 @@
 //! Reads tasks: which action it is, its parts, and where it goes next.
 //!
-//! Does not know calls: those stand in `call`. Each problem names one place, because a task is told by its key alone.
+//! Does not know calls, events, loops or errors: those stand in files of their own. Each problem names one place, because a task is told by its key alone.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::document::timeout;
 use super::reader::{Spot, member, nearest};
-use super::{
-    Action, Backoff, BlockId, Case, Catch, ErrorFilter, ErrorText, Reader, Retry, Task, TaskId, Template, Then,
-    read_duration,
-};
+use super::{Action, BlockId, Case, ErrorText, Reader, Task, TaskId, Template, Then, read_duration};
 
 /// Keys that any task may have.
 const COMMON: &[&str] = &["if", "input", "output", "export", "timeout", "then", "metadata"];
 /// The key that says what a task does, and what else may stand beside it.
 const ACTIONS: &[(&str, &[&str])] = &[
+    ("for", &["do", "while"]),
+    ("fork", &[]),
+    ("emit", &[]),
+    ("listen", &["foreach"]),
+    ("run", &[]),
     ("do", &[]),
     ("set", &[]),
     ("switch", &[]),
@@ -25,8 +26,6 @@ const ACTIONS: &[(&str, &[&str])] = &[
     ("raise", &[]),
     ("call", &["with"]),
 ];
-/// What the language has and we do not yet.
-const LATER: &[&str] = &["for", "fork", "emit", "listen", "run"];
 
 impl Reader<'_> {
     /// Reads a list of tasks.
@@ -47,7 +46,7 @@ impl Reader<'_> {
     }
 
     /// The names in a list, each once.
-    fn names(&mut self, items: &[Value], pointer: &str) -> Vec<String> {
+    pub(super) fn names(&mut self, items: &[Value], pointer: &str) -> Vec<String> {
         let mut names: Vec<String> = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             let pointer = format!("{pointer}/{at}");
@@ -67,42 +66,61 @@ impl Reader<'_> {
         names
     }
 
-    fn task(&mut self, name: &str, value: &Value, pointer: &str, names: &[String]) -> Option<TaskId> {
+    pub(super) fn task(&mut self, name: &str, value: &Value, pointer: &str, names: &[String]) -> Option<TaskId> {
         let task = self.object(value, pointer, "a task")?;
         let key = self.action_key(task, pointer)?;
         let condition = task.get("if").and_then(|v| self.expr(v, &member(pointer, "if"), Spot::Task));
         let input = self.shape(task, pointer, "input", Spot::TaskInput);
         let output = self.shape(task, pointer, "output", Spot::Task);
         let export = self.shape(task, pointer, "export", Spot::Export);
-        if let Some(value) = task.get("timeout") {
-            self.task_timeout(value, &member(pointer, "timeout"));
-        }
+        let timeout = task.get("timeout").and_then(|v| self.timeout(v, &member(pointer, "timeout")));
         let then = self.then(task.get("then"), &member(pointer, "then"), names);
         let action = self.action(name, key, task, pointer, names)?;
         let (name, pointer) = (Arc::from(name), Arc::from(pointer));
-        Some(self.add_task(Task { name, pointer, condition, input, output, export, then, action }))
+        Some(self.add_task(Task { name, pointer, condition, input, output, export, timeout, then, action }))
     }
 
-    fn task_timeout(&mut self, value: &Value, pointer: &str) {
-        timeout(value, pointer, self);
-        self.not_enabled(
-            pointer,
-            "a timeout of one task",
-            "set `timeout` of the whole playbook, or `expires` of an approval",
-        );
+    /// `{ after: … }`, or the name of one under `use.timeouts`.
+    pub(super) fn timeout(&mut self, value: &Value, pointer: &str) -> Option<Template> {
+        let (value, pointer) = match value {
+            Value::String(name) => match self.timeouts.get(name).cloned() {
+                Some(timeout) => (timeout, member("/use/timeouts", name)),
+                None => {
+                    let message = format!("there is no timeout `{name}`");
+                    self.wrong("reference", pointer, message, "add it under `use.timeouts`");
+                    return None;
+                }
+            },
+            other => (other.clone(), pointer.to_owned()),
+        };
+        let object = self.object(&value, &pointer, "timeout")?;
+        self.only(object, &pointer, &["after"]);
+        let after = self.required(object, &pointer, "after")?;
+        self.span(after, &member(&pointer, "after"))
+    }
+
+    /// A duration, or an expression that gives one.
+    fn span(&mut self, value: &Value, pointer: &str) -> Option<Template> {
+        let is_expression = value.as_str().is_some_and(|text| super::template::strip(text).is_some());
+        let inner = value.as_object().is_some_and(|parts| parts.values().any(Value::is_string));
+        if !is_expression
+            && !inner
+            && let Err(problem) = read_duration(value)
+        {
+            self.wrong("duration", pointer, problem, "write `{ seconds: 5 }` or `PT5S`");
+            return None;
+        }
+        Some(self.template(value, pointer, Spot::Task))
     }
 
     /// The one key that says what the task does.
     fn action_key(&mut self, task: &Map<String, Value>, pointer: &str) -> Option<&'static str> {
-        if let Some(later) = LATER.iter().find(|name| task.contains_key(**name)) {
-            self.not_enabled(
-                &member(pointer, later),
-                &format!("task `{later}`"),
-                "use do, set, switch, try, wait, raise or call",
-            );
-            return None;
+        let mut found: Vec<_> = ACTIONS.iter().filter(|(key, _)| task.contains_key(*key)).collect();
+        if let [(_, beside), rest @ ..] = found.as_slice()
+            && rest.iter().all(|(key, _)| beside.contains(key))
+        {
+            found.truncate(1);
         }
-        let found: Vec<_> = ACTIONS.iter().filter(|(key, _)| task.contains_key(*key)).collect();
         match found.as_slice() {
             [(key, beside)] => {
                 let allowed: Vec<&str> = COMMON.iter().chain(beside.iter()).chain([key]).copied().collect();
@@ -146,7 +164,12 @@ impl Reader<'_> {
             "do" => self.block(value, &at).map(Action::Do),
             "set" => self.set(value, &at),
             "switch" => self.switch(value, &at, names),
-            "try" => self.try_task(name, task, pointer),
+            "try" => self.try_task(name, task, pointer, names),
+            "for" => self.for_each(task, pointer),
+            "fork" => self.fork(value, &at),
+            "emit" => self.emit(value, &at),
+            "listen" => self.listen(task, pointer),
+            "run" => self.run_task(value, &at),
             "wait" => self.wait(value, &at),
             "raise" => self.raise(value, &at),
             _ => self.call(value, task.get("with"), pointer),
@@ -188,7 +211,7 @@ impl Reader<'_> {
     }
 
     /// A flow directive; names of the same list only.
-    fn then(&mut self, value: Option<&Value>, pointer: &str, names: &[String]) -> Then {
+    pub(super) fn then(&mut self, value: Option<&Value>, pointer: &str, names: &[String]) -> Then {
         let text = match value {
             None => return Then::Continue,
             Some(Value::String(text)) => text.as_str(),
@@ -217,12 +240,7 @@ impl Reader<'_> {
     }
 
     fn wait(&mut self, value: &Value, pointer: &str) -> Option<Action> {
-        let is_expression = value.as_str().is_some_and(|text| super::template::strip(text).is_some());
-        if !is_expression && let Err(problem) = read_duration(value) {
-            self.wrong("duration", pointer, problem, "write `{ seconds: 5 }` or `PT5S`");
-            return None;
-        }
-        Some(Action::Wait(self.template(value, pointer, Spot::Task)))
+        self.span(value, pointer).map(Action::Wait)
     }
 
     fn raise(&mut self, value: &Value, pointer: &str) -> Option<Action> {
@@ -249,127 +267,6 @@ impl Reader<'_> {
         self.required(object, &at, "type")?;
         self.required(object, &at, "status")?;
         Some(Action::Raise(Box::new(ErrorText { error: self.template(&error, &at, Spot::Task) })))
-    }
-
-    fn try_task(&mut self, name: &str, task: &Map<String, Value>, pointer: &str) -> Option<Action> {
-        let body = self.block(task.get("try")?, &member(pointer, "try"));
-        let at = member(pointer, "catch");
-        let catch = self.required(task, pointer, "catch")?;
-        let catch = self.object(catch, &at, "catch")?;
-        self.only(catch, &at, &["errors", "as", "when", "exceptWhen", "retry", "do", "then"]);
-        if catch.contains_key("then") {
-            self.not_enabled(&member(&at, "then"), "`catch.then`", "use `then` of the try itself");
-        }
-        let variable = self.text(catch, &at, "as").unwrap_or("error").trim_start_matches('$').to_owned();
-        let filter = catch.get("errors").map(|v| self.error_filter(v, &member(&at, "errors"))).unwrap_or_default();
-        self.caught.push(variable.clone());
-        let when = self.condition(catch, &at, "when");
-        let except_when = self.condition(catch, &at, "exceptWhen");
-        let retry = catch.get("retry").and_then(|v| self.retry(v, &member(&at, "retry")));
-        self.catching.push(name.to_owned());
-        let handler = catch.get("do").and_then(|v| self.block(v, &member(&at, "do")));
-        self.catching.pop();
-        self.caught.pop();
-        let catch = Catch { filter, name: variable, when, except_when, retry, handler };
-        Some(Action::Try(body?, Box::new(catch)))
-    }
-
-    fn condition(&mut self, owner: &Map<String, Value>, pointer: &str, name: &str) -> Option<super::Expr> {
-        owner.get(name).and_then(|value| self.expr(value, &member(pointer, name), Spot::Task))
-    }
-
-    fn error_filter(&mut self, value: &Value, pointer: &str) -> ErrorFilter {
-        let Some(errors) = self.object(value, pointer, "errors") else { return ErrorFilter::default() };
-        self.only(errors, pointer, &["with"]);
-        let at = member(pointer, "with");
-        let Some(with) = errors.get("with").and_then(|v| self.object(v, &at, "with")) else {
-            return ErrorFilter::default();
-        };
-        self.only(with, &at, &["type", "status", "instance", "title", "details"]);
-        let status = with.get("status").and_then(|v| {
-            let status = v.as_u64().and_then(|n| u16::try_from(n).ok());
-            if status.is_none() {
-                self.wrong("type", &member(&at, "status"), "`status` is no HTTP status", "write a number such as 503");
-            }
-            status
-        });
-        let mut text = |name| self.text(with, &at, name).map(str::to_owned);
-        ErrorFilter {
-            error_type: text("type"),
-            instance: text("instance"),
-            title: text("title"),
-            details: text("details"),
-            status,
-        }
-    }
-
-    /// A retry policy, inline or by name.
-    fn retry(&mut self, value: &Value, pointer: &str) -> Option<Retry> {
-        let (value, pointer) = match value {
-            Value::String(name) => match self.retries.get(name).cloned() {
-                Some(policy) => (policy, member("/use/retries", name)),
-                None => {
-                    self.wrong(
-                        "reference",
-                        pointer,
-                        format!("there is no retry policy `{name}`"),
-                        "add it under `use.retries`",
-                    );
-                    return None;
-                }
-            },
-            other => (other.clone(), pointer.to_owned()),
-        };
-        let policy = self.object(&value, &pointer, "retry")?;
-        self.only(policy, &pointer, &["delay", "backoff", "limit", "when", "exceptWhen", "jitter"]);
-        if policy.contains_key("jitter") {
-            self.not_enabled(&member(&pointer, "jitter"), "`jitter`", "remove it");
-        }
-        let delay = self.duration(policy, &pointer, "delay").unwrap_or_default();
-        let backoff = policy.get("backoff").and_then(|v| self.backoff(v, &member(&pointer, "backoff")));
-        let when = self.condition(policy, &pointer, "when");
-        let except_when = self.condition(policy, &pointer, "exceptWhen");
-        let (count, within) = self.limit(policy, &pointer);
-        Some(Retry { delay, backoff: backoff.unwrap_or(Backoff::Constant), when, except_when, count, within })
-    }
-
-    fn backoff(&mut self, value: &Value, pointer: &str) -> Option<Backoff> {
-        let object = self.object(value, pointer, "backoff")?;
-        self.only(object, pointer, &["constant", "linear", "exponential"]);
-        match object.keys().next().map(String::as_str) {
-            Some("linear") => Some(Backoff::Linear),
-            Some("exponential") => Some(Backoff::Exponential),
-            _ => Some(Backoff::Constant),
-        }
-    }
-
-    /// The most tries and the longest time; one of them must be there, so that no retry is for ever.
-    fn limit(&mut self, policy: &Map<String, Value>, pointer: &str) -> (Option<u32>, Option<jiff::SignedDuration>) {
-        let at = member(pointer, "limit");
-        let limit = policy.get("limit").and_then(|v| self.object(v, &at, "limit"));
-        let (mut count, mut within) = (None, None);
-        if let Some(limit) = limit {
-            self.only(limit, &at, &["attempt", "duration"]);
-            within = self.duration(limit, &at, "duration");
-            let attempt = limit.get("attempt").and_then(|v| self.object(v, &member(&at, "attempt"), "attempt"));
-            if let Some(attempt) = attempt {
-                self.only(attempt, &member(&at, "attempt"), &["count"]);
-                count = attempt.get("count").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-            }
-        }
-        if count.is_none() && within.is_none() {
-            let fix = "add `limit: { attempt: { count: 5 } }` or `limit: { duration: PT5M }`";
-            self.wrong("unbounded", pointer, "a retry without a limit never ends", fix);
-        }
-        (count, within)
-    }
-
-    fn duration(&mut self, owner: &Map<String, Value>, pointer: &str, name: &str) -> Option<jiff::SignedDuration> {
-        let value = owner.get(name)?;
-        let wrong = |problem: String| {
-            self.wrong("duration", &member(pointer, name), problem, "write `{ seconds: 2 }` or `PT2S`");
-        };
-        read_duration(value).map_err(wrong).ok()
     }
 
     /// A template inside a call.

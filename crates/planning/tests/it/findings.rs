@@ -93,9 +93,9 @@ fn a_broken_playbook_is_refused_with_line_column_and_fix() {
         ),
         (
             "a part that is not built",
-            "  - a: { listen: { to: { any: [] } } }",
+            "  - a: { run: { shell: { command: ls } } }",
             &[
-                "3:10: error [not-enabled] task `listen` is not enabled yet; use do, set, switch, try, wait, raise or call",
+                "3:17: error [not-enabled] `run.shell` is not enabled yet; put the program behind an HTTP device and call it with `act:1.0.0@default`",
             ],
         ),
         (
@@ -109,7 +109,7 @@ fn a_broken_playbook_is_refused_with_line_column_and_fix() {
             "a post without a manifest",
             "  - a: { call: http, with: { method: post, endpoint: 'http://h/x' } }",
             &[
-                "3:30: error [http-method] `call: http` only looks; `post` acts; describe it as a capability in `capabilities/` and call `act:1.0.0@default`",
+                "3:30: error [http-method] `POST` acts, and no capability describes it for `http://h/x`; describe it in `capabilities/`, with this method and path of a device, or call `act:1.0.0@default`",
             ],
         ),
         (
@@ -221,8 +221,10 @@ fn the_outer_parts_are_checked_too() {
             ],
         ),
         (
-            format!("{head}\n{tasks}\nschedule: {{ cron: '0 0 * * *' }}\n"),
-            vec!["3:13: error [not-enabled] `schedule.cron` is not enabled yet; start it on an event, with `on`"],
+            format!("{head}\n{tasks}\nschedule: {{ cron: '0 0 31 2 *' }}\n"),
+            vec![
+                "3:13: error [cron] `0 0 31 2 *` never comes; write minute, hour, day, month and weekday: `30 6 * * 1-5`",
+            ],
         ),
         (
             format!("{head}\n{tasks}\ninput: {{ from: '${{ $context.x }}' }}\n"),

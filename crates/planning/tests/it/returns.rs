@@ -299,7 +299,8 @@ fn every_branch_ends_as_it_should_and_asks_no_more_than_it_must() {
         let output = output(end);
         assert_eq!(
             (output["outcome"].as_str(), world.questions()),
-            (Some(outcome), owned(&questions)),
+            // The run's own time limit comes first.
+            (Some(outcome), owned(&[vec!["timer"], questions].concat())),
             "{what}: {output}"
         );
         let paid = outcome == "refunded";
@@ -339,7 +340,7 @@ fn keys_are_bound_to_return_and_run_and_an_undo_to_what_it_undoes() {
     let keys: Vec<&str> = acts.iter().map(|ask| ask.wish.key.as_str()).collect();
     let run = "r2-00000007";
     let expected = [
-        format!("{run}/1"),
+        format!("{run}/2"),
         format!("refund/RMA-100123/{run}"),
         format!("restock/RMA-100123/{run}"),
         format!("undo/refund/RMA-100123/{run}"),

@@ -38,6 +38,7 @@ pub fn known() -> Known {
         rules: names(&["return-decision"]),
         templates: names(&["return-message"]),
         roles: names(&["returns-lead", "owner"]),
+        ..Known::default()
     }
 }
 
@@ -102,7 +103,14 @@ impl World {
     pub fn settle(&mut self, effects: Vec<Effect>, script: &mut Script<'_>) -> Option<RunEnd> {
         let mut queue = VecDeque::from(effects);
         let mut ended = None;
-        while let Some(effect) = queue.pop_front() {
+        while let Some(effect) = queue.pop_front().or_else(|| self.next_timer(ended.is_some())) {
+            if let Effect::Timer { effect: id, due } = &effect
+                && self.asked.contains(&effect)
+            {
+                self.now = self.now.max(due.0);
+                queue.extend(self.append(None, Record::TimerFired(TimerFired { effect: *id })));
+                continue;
+            }
             self.asked.push(effect.clone());
             let (run, records) = match &effect {
                 Effect::Note { run, stepped, .. } => (Some(*run), vec![Record::Stepped(stepped.clone())]),
@@ -110,10 +118,7 @@ impl World {
                     ended = Some(end.clone());
                     (Some(*run), vec![Record::RunEnded(RunEnded { end: end.clone() })])
                 }
-                Effect::Timer { effect: id, due } => {
-                    self.now = self.now.max(due.0);
-                    (None, vec![Record::TimerFired(TimerFired { effect: *id })])
-                }
+                Effect::Timer { .. } => continue,
                 question => (None, script(question)),
             };
             for record in records {
@@ -121,6 +126,13 @@ impl World {
             }
         }
         ended
+    }
+
+    /// The timer that fires first of those that somebody waits for, once nothing else is left to do.
+    fn next_timer(&self, ended: bool) -> Option<Effect> {
+        let due = |effect: &Effect| if let Effect::Timer { due, .. } = effect { Some(*due) } else { None };
+        let pending = self.engine.pending().into_iter().filter(|_| !ended);
+        pending.filter(|effect| due(effect).is_some()).min_by_key(|effect| due(effect))
     }
 
     /// Runs a playbook from an input to its end.
@@ -154,6 +166,8 @@ pub fn in_words(effect: &Effect) -> Option<String> {
         Effect::End { end: RunEnd::Completed { .. }, .. } => "completed".to_owned(),
         Effect::End { end: RunEnd::Faulted { .. }, .. } => "faulted".to_owned(),
         Effect::End { end: RunEnd::Cancelled { .. }, .. } => "cancelled".to_owned(),
+        Effect::Spawn(ask) => format!("run {}", ask.playbook),
+        Effect::Emit(_, event) => format!("emit {}", event.event_type),
     })
 }
 
