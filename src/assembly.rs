@@ -8,6 +8,7 @@
 //! ```
 
 pub mod embedder;
+pub mod notes;
 pub mod parts;
 pub mod places;
 mod recover;
@@ -83,6 +84,7 @@ impl Ground {
         let journal: Arc<dyn Journal> = Arc::clone(&log) as _;
         let blobs: Arc<dyn Blobs> = Arc::new(FileBlobs::open(dir)?);
         let (memory, found) = Memory::open(&places.memory(), journal.id())?;
+        let memory = memory.with_embed(embedder::open(embedder::Kind::Hash)?);
         info!(?found, "memory opened");
         Ok(Self { clock, log, journal, blobs, memory })
     }

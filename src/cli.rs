@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod eval;
 mod inbox;
+mod memory;
 mod people;
 mod playbook;
 mod replay;
@@ -80,6 +81,9 @@ enum Command {
     Playbook(playbook::Command),
     /// Look for what is missing or wrong on this machine or in a deployment.
     Doctor(doctor::Args),
+    /// What is remembered: search it, show where it comes from, pin, end and forget it.
+    #[command(subcommand)]
+    Memory(memory::Command),
     /// Ask memory in SQL, read-only.
     Sql(sql::Args),
     /// Judge a part against labelled data.
@@ -196,6 +200,7 @@ fn run(cli: Cli) -> Outcome {
         Command::People(args) => people::run(named.as_deref(), &args, json),
         Command::Playbook(args) => playbook::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, &data, json),
+        Command::Memory(command) => memory::run(&data, &command, json),
         Command::Sql(args) => sql::run(&data, &args, json),
         Command::Eval(args) => eval::run(&args, named.as_deref(), json),
         Command::Bench(args) => bench::run(&args, json),

@@ -37,6 +37,11 @@ impl Places {
         self.data.join("memory.sqlite")
     }
 
+    /// Numbers over time.
+    pub fn series(&self) -> PathBuf {
+        self.memory().with_file_name("series.sqlite")
+    }
+
     /// Hashes of people's tokens.
     pub fn people(&self) -> PathBuf {
         self.data.join("people.json")

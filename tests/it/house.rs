@@ -16,7 +16,7 @@ const TESTKIT: &str = "sinew-testkit";
 /// Files that may hold `unsafe`, each with a `// SAFETY:` on every block.
 const UNSAFE_FILES: &[&str] = &["crates/memory/src/vectors/kernel.rs"];
 /// The ground stays small: it is what everybody has to know.
-const CONTRACT_LINES_MAX: usize = 2_500;
+const CONTRACT_LINES_MAX: usize = 2_700;
 const FILE_LINES_MAX: usize = 600;
 const PORT_METHODS_MAX: usize = 5;
 /// Not sources of ours.

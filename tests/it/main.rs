@@ -7,6 +7,7 @@ mod conformance;
 mod crash;
 mod house;
 mod injection;
+mod memory;
 mod pages;
 mod retail;
 mod stage;

@@ -71,6 +71,12 @@ pub enum Record {
     Muted(Muted),
     /// Something that was seen was checked and matched: it may be trusted further from here on.
     Endorsed(Endorsed),
+    /// Something is to be remembered that no run said.
+    Noted(Box<Noted>),
+    /// What is remembered is pinned, let go or ended.
+    Marked(Marked),
+    /// Something was forgotten, and counted.
+    Forgotten(Forgotten),
     /// The payload was sealed for a subject whose key has been erased. Never written, only read.
     Erased,
 }
@@ -100,6 +106,9 @@ impl Record {
             Self::Answered(_) => 18,
             Self::ModelCalled(_) => 40,
             Self::BudgetReserved(_) => 41,
+            Self::Noted(_) => 50,
+            Self::Marked(_) => 51,
+            Self::Forgotten(_) => 52,
             Self::Granted(_) => 60,
             Self::Reflexed(_) => 61,
             Self::Dropped(_) => 62,
@@ -132,6 +141,9 @@ impl Record {
             18 => "answered",
             40 => "model-called",
             41 => "budget-reserved",
+            50 => "noted",
+            51 => "marked",
+            52 => "forgotten",
             60 => "granted",
             61 => "reflexed",
             62 => "dropped",
@@ -261,6 +273,78 @@ pub struct Remembered {
     pub key: String,
     /// 0 to 1000.
     pub confidence_permille: u16,
+}
+
+/// Something is to be remembered, by a person, an import or a house rule. The header says when it was observed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Noted {
+    /// `fact`, `document`, `procedure`, `preference`, `episode`.
+    pub item_kind: String,
+    /// What it is about, as in `customer:c17`.
+    pub subject: String,
+    /// What a fact says of its subject, as in `address`: the newer word about the same stands in place of the older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<String>,
+    /// What is to be remembered.
+    pub content: Value,
+    /// Where it comes from; never empty.
+    pub sources: Vec<String>,
+    /// How it came to be known: `human`, `sensor`, `tool`, `import` or `model@<id>`.
+    pub method: String,
+    /// Items that it was made of, by key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
+    /// The same key twice is once.
+    pub key: String,
+    /// 0 to 1000.
+    pub confidence_permille: u16,
+    /// From when it holds; none is from when it was observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Timestamp>,
+    /// Until when it holds, exclusive; afterwards it is stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+    /// When it is to be forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Version of the content's shape.
+    pub schema: u32,
+}
+
+/// What becomes of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Never evicted.
+    Pinned,
+    /// Not pinned any more.
+    Unpinned,
+    /// It does not hold any more.
+    Expired,
+    /// Evicted: its content goes, its key and this line stay.
+    Evicted,
+}
+
+/// What is remembered is pinned, let go or ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Marked {
+    /// Which items.
+    pub keys: Vec<String>,
+    /// What becomes of them.
+    pub mark: Mark,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// A subject's key was erased, and all that was made of what it sealed. Does not say whose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// How many items.
+    pub items: u64,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 /// Policy decided about a wish. The guarded keys are reserved in the same commit.

@@ -11,11 +11,12 @@
 //! ```
 //!
 //! Read in this order: [`Memory`] (the handle), `project` (what each entry means), `timeline` (what it says to people),
-//! [`views`] (what can be asked), [`health`] (the three numbers), `recall`, [`sql`], then `store`. Beside them stand what
+//! [`views`] (what can be asked), [`health`] (the three numbers), [`items`] (what is remembered), `recall`, [`sql`], then `store`. Beside them stand what
 //! recall is made of: `text` (words), [`vectors`] (nearness), [`shelf`] (how they add up), and [`series`] (numbers over time, in a file of their own).
 
 mod error;
 pub mod health;
+pub mod items;
 pub mod measure;
 mod memory;
 mod project;

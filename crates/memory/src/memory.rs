@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use sinew_contract::{EffectId, Entry, EntryRef, GateId, LogId, RunId, Scope, Seq};
+use sinew_contract::{EffectId, Embed, Entry, EntryRef, GateId, LogId, RunId, Scope, Seq};
 use tokio::sync::Semaphore;
 
 use crate::error::MemoryError;
 use crate::health::{self, Health, HealthQuery};
+use crate::items::{Catalogues, Embedder, FoundItem, Search};
 use crate::sql::Table;
 use crate::store::{Reader, sqlite};
 use crate::views::{EffectRow, GateRow, GateStatus, RunFilter, RunRow, ScanRow, TimelineRow, Totals};
@@ -62,6 +63,7 @@ pub struct OpenReport {
 pub struct Memory {
     inner: Arc<Inner>,
     patience: Duration,
+    embed: Option<Embedder>,
 }
 
 struct Inner {
@@ -69,6 +71,7 @@ struct Inner {
     writer: Writer,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Box<dyn Reader>>>,
+    catalogues: Arc<Catalogues>,
 }
 
 impl Memory {
@@ -86,8 +89,9 @@ impl Memory {
             writer: Writer::start(Box::new(store))?,
             permits: Arc::new(Semaphore::new(READERS_MAX)),
             idle: Mutex::new(Vec::new()),
+            catalogues: Arc::default(),
         };
-        Ok((Self { inner: Arc::new(inner), patience: PATIENCE }, report))
+        Ok((Self { inner: Arc::new(inner), patience: PATIENCE, embed: None }, report))
     }
 
     /// Sets how long a question waits for memory to catch up; 5 s by default.
@@ -95,6 +99,22 @@ impl Memory {
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Lets vectors help to find what is remembered. Words alone decide without.
+    #[must_use]
+    pub fn with_embed(mut self, embed: Arc<dyn Embed>) -> Self {
+        self.embed = Some(embed);
+        self
+    }
+
+    /// What is remembered and bears on the question, the best first.
+    ///
+    /// # Errors
+    /// `Broken` where the store fails.
+    pub async fn search(&self, search: Search) -> Result<Vec<FoundItem>, MemoryError> {
+        let (catalogues, embed) = (Arc::clone(&self.inner.catalogues), self.embed.clone());
+        self.read(move |store| store.search(&catalogues, &search, embed.as_ref())).await
     }
 
     /// The last entry that has been folded.
@@ -128,7 +148,9 @@ impl Memory {
     /// # Errors
     /// `Broken` where the store fails.
     pub async fn reset(&self) -> Result<(), MemoryError> {
-        self.inner.writer.reset().await
+        self.inner.writer.reset().await?;
+        self.inner.catalogues.clear();
+        Ok(())
     }
 
     /// Waits until memory has folded at least this far.

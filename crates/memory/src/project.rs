@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 use sinew_contract::{
-    Answer, Class, Command, Concluded, Cost, Decided, EffectId, Entry, Event, GateAnswered, GateOpened, Outcome,
-    Record, Remembered, RunEnd, RunStarted, Stepped,
+    Answer, Class, Command, Concluded, Cost, Decided, EffectId, Entry, Event, GateAnswered, GateOpened, Marked, Noted,
+    Outcome, Recalled, Record, Remembered, RunEnd, RunStarted, Stepped, Timestamp,
 };
 
 use crate::timeline::{Said, say};
@@ -51,12 +51,33 @@ pub(crate) enum Change<'e> {
         did: &'static str,
         gate: Option<sinew_contract::GateId>,
     },
-    Remembered(&'e Remembered),
+    Item(Item<'e>),
+    Marked(&'e Marked),
+    Recalled(&'e Recalled),
     Seen {
         sighting: Sighting,
         source: String,
     },
     RunEnded(&'e RunEnd),
+}
+
+/// Something to remember, whoever said so.
+#[derive(Debug)]
+pub(crate) struct Item<'e> {
+    pub kind: &'e str,
+    pub subject: &'e str,
+    /// What a fact says of its subject.
+    pub predicate: Option<&'e str>,
+    pub content: &'e Value,
+    pub sources: &'e [String],
+    pub method: &'e str,
+    pub parents: &'e [String],
+    pub key: &'e str,
+    pub confidence_permille: u16,
+    pub valid_from: Option<Timestamp>,
+    pub valid_until: Option<Timestamp>,
+    pub expires: Option<Timestamp>,
+    pub schema: u32,
 }
 
 /// What memory keeps of a scan event.
@@ -84,7 +105,12 @@ fn changes(entry: &Entry) -> Vec<Change<'_>> {
             Err(_) => Vec::new(),
         },
         Record::ModelCalled(call) if !call.answered => costs(call.effect, &call.route, call.cost).into_iter().collect(),
-        Record::Remembered(remembered) => vec![Change::Remembered(remembered)],
+        Record::Remembered(remembered) => vec![Change::Item(of_run(remembered))],
+        Record::Noted(noted) => vec![Change::Item(of_person(noted))],
+        Record::Marked(marked) => vec![Change::Marked(marked)],
+        Record::Recalled(recalled) => vec![Change::Recalled(recalled)],
+        // Who writes it folds the log again: what was sealed for the subject is no more.
+        Record::Forgotten(_) => Vec::new(),
         Record::Decided(decided) => on_decided(decided),
         Record::GateOpened(opened) => vec![Change::GateOpened(opened), Change::Verdict],
         Record::GateAnswered(answered) => on_answer(answered),
@@ -94,7 +120,6 @@ fn changes(entry: &Entry) -> Vec<Change<'_>> {
         Record::Stop(stop) => touch(entry, if stop.engaged { "stop" } else { "resume" }).into_iter().collect(),
         Record::RunEnded(ended) => vec![Change::Verdict, Change::RunEnded(&ended.end)],
         Record::Booted(_)
-        | Record::Recalled(_)
         | Record::TimerSet(_)
         | Record::TimerFired(_)
         | Record::ModelCalled(_)
@@ -106,6 +131,44 @@ fn changes(entry: &Entry) -> Vec<Change<'_>> {
         | Record::Answered(_)
         | Record::Endorsed(_)
         | Record::Erased => Vec::new(),
+    }
+}
+
+/// A fact of a run says of what it is in its content.
+fn of_run(item: &Remembered) -> Item<'_> {
+    let predicate = item.content.get("predicate").and_then(Value::as_str).filter(|_| item.item_kind == "fact");
+    Item {
+        kind: &item.item_kind,
+        subject: &item.subject,
+        predicate,
+        content: &item.content,
+        sources: &item.sources,
+        method: "playbook",
+        parents: &[],
+        key: &item.key,
+        confidence_permille: item.confidence_permille,
+        valid_from: None,
+        valid_until: None,
+        expires: None,
+        schema: 1,
+    }
+}
+
+fn of_person(item: &Noted) -> Item<'_> {
+    Item {
+        kind: &item.item_kind,
+        subject: &item.subject,
+        predicate: item.predicate.as_deref(),
+        content: &item.content,
+        sources: &item.sources,
+        method: &item.method,
+        parents: &item.parents,
+        key: &item.key,
+        confidence_permille: item.confidence_permille,
+        valid_from: item.valid_from,
+        valid_until: item.valid_until,
+        expires: item.expires,
+        schema: item.schema,
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sinew_contract::{Failure, Recall, RecallQuery, Timestamp};
 
 use crate::error::MemoryError;
+use crate::items::{FoundItem, Search};
 use crate::memory::Memory;
 use crate::store::{Find, Found, Reader};
 
@@ -39,9 +40,41 @@ impl Recall for Memory {
         self.wait_for(query.at_least).await?;
         // Read before asking, so that the answer never claims to know more than it does.
         let as_of = self.watermark();
-        let found = self.read(move |store| answer(store, source, &query)).await?;
+        let found = match source {
+            Source::Items(kind) => self.items(kind, query).await?,
+            Source::Things(kind) => self.read(move |store| things(store, kind, &query)).await?,
+        };
         Ok(json!({"items": found, "as_of": as_of}))
     }
+}
+
+impl Memory {
+    /// Through the shelf: words, vectors and standing together.
+    async fn items(&self, kind: Option<&'static str>, query: RecallQuery) -> Result<Vec<Value>, MemoryError> {
+        let search = Search {
+            scope: query.scope,
+            text: query.about.unwrap_or_default(),
+            kind: kind.map(str::to_owned),
+            subject: query.subject,
+            as_of: None,
+            now: None,
+            limit: query.limit.min(LIMIT_MAX),
+            score_min: 0,
+            diverse: false,
+        };
+        Ok(self.search(search).await?.iter().map(told).collect())
+    }
+}
+
+/// What a run is told of an item: what it says, where it comes from, and whether it may be out of date or disputed.
+fn told(found: &FoundItem) -> Value {
+    let item = &found.item;
+    json!({
+        "id": item.id, "kind": item.kind, "subject": item.subject, "content": item.content,
+        "at": item.recorded.to_string(), "observed": item.observed.to_string(), "source": item.sources,
+        "method": item.method, "confidence_permille": item.confidence_permille, "trust_permille": item.trust_permille,
+        "stale": found.stale, "age_s": found.age_s, "conflict": item.conflict, "score": found.score, "parts": found.parts,
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -61,13 +94,9 @@ fn known() -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn answer(store: &mut dyn Reader, source: Source, query: &RecallQuery) -> Result<Vec<Value>, MemoryError> {
+fn things(store: &mut dyn Reader, kind: &str, query: &RecallQuery) -> Result<Vec<Value>, MemoryError> {
     let subject = query.subject.as_deref();
-    let find = |kind| Find { scope: &query.scope, kind, subject, limit: CANDIDATES_MAX };
-    let found = match source {
-        Source::Items(kind) => store.items(&find(kind))?,
-        Source::Things(kind) => store.things(&find(Some(kind)))?,
-    };
+    let found = store.things(&Find { scope: &query.scope, kind: Some(kind), subject, limit: CANDIDATES_MAX })?;
     Ok(rank(found, query.about.as_deref(), subject.is_some(), query.limit.min(LIMIT_MAX)))
 }
 

@@ -167,6 +167,15 @@ impl Series {
         blocking(move || course::names(&inner.path, &scope, limit)).await
     }
 
+    /// The latest point of each series of a scope, by name.
+    ///
+    /// # Errors
+    /// `Broken` where the file cannot be read.
+    pub async fn latest(&self, scope: &Scope) -> Result<Vec<(String, Timestamp, f64)>, Failure> {
+        let (inner, scope) = (Arc::clone(&self.inner), scope.clone());
+        blocking(move || course::latest(&inner.path, &inner.open, &scope)).await
+    }
+
     async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Order) -> Result<T, Failure> {
         let (answer, answered) = oneshot::channel();
         let orders = self.inner.orders.as_ref().ok_or_else(closed)?;

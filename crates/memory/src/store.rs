@@ -8,6 +8,7 @@ use sinew_contract::{EffectId, EntryRef, GateId, RunId, Scope, Seq};
 
 use crate::error::MemoryError;
 use crate::health::HealthQuery;
+use crate::items::{Catalogues, Embedder, FoundItem, Search};
 use crate::project::Projection;
 use crate::sql::Table;
 use crate::views::{EffectRow, GateRow, GateStatus, RunFilter, RunRow, ScanRow, TimelineRow, Totals};
@@ -36,7 +37,12 @@ pub(crate) trait Reader: Send {
     fn scans(&self, scope: &Scope, limit: usize) -> Result<Vec<ScanRow>, MemoryError>;
     fn totals(&self, scope: &Scope) -> Result<Totals, MemoryError>;
     fn samples(&self, query: &HealthQuery) -> Result<Vec<Sample>, MemoryError>;
-    fn items(&self, find: &Find<'_>) -> Result<Vec<Found>, MemoryError>;
+    fn search(
+        &self,
+        catalogues: &Catalogues,
+        search: &Search,
+        embed: Option<&Embedder>,
+    ) -> Result<Vec<FoundItem>, MemoryError>;
     fn things(&self, find: &Find<'_>) -> Result<Vec<Found>, MemoryError>;
     fn query(&mut self, sql: &str) -> Result<Table, MemoryError>;
 }
@@ -59,7 +65,7 @@ pub(crate) struct Sample {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Find<'a> {
     pub scope: &'a Scope,
-    /// For items their kind, for things the part of their name before the colon; none for all.
+    /// The part of their name before the colon; none for all.
     pub kind: Option<&'a str>,
     pub subject: Option<&'a str>,
     /// At most so many candidates, the newest.

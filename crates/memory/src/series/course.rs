@@ -166,6 +166,25 @@ pub(super) fn names(path: &Path, scope: &Scope, limit: usize) -> Result<Vec<Stri
     read().map_err(|e| broken("list its series", &e))
 }
 
+/// Uses `chunks_by_time`, once per series.
+pub(super) fn latest(path: &Path, open: &Open, scope: &Scope) -> Result<Vec<(String, Timestamp, f64)>, Failure> {
+    let sql = "SELECT s.id, s.name, c.until, c.last FROM series s LEFT JOIN chunks c ON c.id = (SELECT id FROM chunks \
+               WHERE series = s.id AND points = 1 ORDER BY until DESC, id DESC LIMIT 1) WHERE s.scope = ?1 ORDER BY s.name";
+    let conn = reader(path)?;
+    let open = open.read().unwrap_or_else(PoisonError::into_inner);
+    let latest = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Option<(String, Timestamp, f64)>> {
+        let (at, value): (Option<i64>, Option<f64>) = (row.get("until")?, row.get("last")?);
+        let still = open.get(&row.get("id")?).into_iter().flatten().copied();
+        let newest = at.zip(value).into_iter().chain(still).max_by_key(|(at, _)| *at);
+        let name = row.get("name")?;
+        Ok(newest.map(|(at, value)| (name, Timestamp(at), value)))
+    };
+    let read = || -> rusqlite::Result<Vec<_>> {
+        conn.prepare(sql)?.query_map([scope.as_str()], latest)?.filter_map(Result::transpose).collect()
+    };
+    read().map_err(|e| broken("look for the latest points", &e))
+}
+
 pub(super) fn range(path: &Path, open: &Open, query: &SampleRange) -> Result<Vec<Bucket>, Failure> {
     let conn = reader(path)?;
     let id = id_of(&conn, query).map_err(|e| broken("look for a series", &e))?;

@@ -40,7 +40,7 @@ struct Raw {
 }
 
 impl Shelf {
-    /// The notes that bear on the question, the best first; ties by place.
+    /// The notes that bear on the question, the best first; of two that are alike, the later added.
     pub fn find(&self, ask: &Ask<'_>) -> Vec<Hit> {
         let mut signals = self.signals(ask);
         let candidates = self.candidates(ask, &signals);
@@ -53,7 +53,7 @@ impl Shelf {
             .filter_map(|place| self.hit(place, ask, &signals, now_us, used_most))
             .filter(|(_, hit)| hit.score >= ask.score_min)
             .collect();
-        hits.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.place.cmp(&b.1.place)));
+        hits.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.place.cmp(&a.1.place)));
         let hits = hits.into_iter().map(|(_, hit)| hit);
         if ask.diverse { self.diverse(hits, ask.limit) } else { hits.take(ask.limit).collect() }
     }

@@ -5,6 +5,7 @@
 
 mod ask;
 mod guard;
+pub(crate) mod items;
 mod rows;
 mod write;
 
@@ -24,7 +25,8 @@ use crate::memory::{OpenReport, Reason};
 /// "snwm": tells a file of ours from any other database.
 const APPLICATION_ID: i64 = 0x736e_776d;
 /// Forward only; the number of those applied stands in `user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("sqlite/0001_create_tables.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("sqlite/0001_create_tables.sql"), include_str!("sqlite/0002_give_items_provenance.sql")];
 
 /// Opens or makes the file; whatever does not fit is set aside and made anew.
 pub(crate) fn open(path: &Path, log: LogId) -> Result<(SqliteStore, OpenReport), MemoryError> {
@@ -49,10 +51,15 @@ pub(crate) fn open(path: &Path, log: LogId) -> Result<(SqliteStore, OpenReport),
 
 /// Opens a connection that can only read.
 pub(crate) fn reader(path: &Path) -> Result<SqliteReader, MemoryError> {
+    connection(path).map(SqliteReader::new)
+}
+
+/// The same, bare.
+pub(crate) fn connection(path: &Path) -> Result<Connection, MemoryError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(failed("open its file for reading"))?;
     conn.execute_batch("PRAGMA query_only = 1; PRAGMA busy_timeout = 2000;").map_err(failed("prepare a reader"))?;
-    Ok(SqliteReader::new(conn))
+    Ok(conn)
 }
 
 /// Names what was tried, for an error of the database.

@@ -9,6 +9,7 @@ use sinew_contract::{Cost, EffectId, GateId, RunId, Scope, Seq};
 use super::{failed, guard, rows};
 use crate::error::MemoryError;
 use crate::health::HealthQuery;
+use crate::items::{Catalogues, Embedder, FoundItem, Search};
 use crate::sql::Table;
 use crate::store::{Find, Found, Reader, Sample};
 use crate::views::{
@@ -164,16 +165,13 @@ impl Reader for SqliteReader {
         self.many("take the health of runs", sql, values, sample)
     }
 
-    /// Uses `items_by_subject` or `items_by_kind`.
-    fn items(&self, find: &Find<'_>) -> Result<Vec<Found>, MemoryError> {
-        let which = match (find.subject, find.kind) {
-            (Some(_), _) => "AND subject = ?2 AND (?3 IS NULL OR kind = ?3)",
-            (None, Some(_)) => "AND kind = ?3 AND ?2 IS NULL",
-            (None, None) => "AND ?2 IS NULL AND ?3 IS NULL",
-        };
-        let sql = format!("SELECT * FROM items WHERE scope = ?1 {which} ORDER BY seq DESC LIMIT ?4");
-        let values = params![find.scope.as_str(), find.subject, find.kind, limited(find.limit, 10_000)];
-        self.many("recall items", &sql, values, rows::item)
+    fn search(
+        &self,
+        catalogues: &Catalogues,
+        search: &Search,
+        embed: Option<&Embedder>,
+    ) -> Result<Vec<FoundItem>, MemoryError> {
+        catalogues.search(&self.conn, search, embed)
     }
 
     /// Reads things by the start of their name, a range of the primary key: `customer:` up to `customer;`.

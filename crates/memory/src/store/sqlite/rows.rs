@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sinew_contract::{Cost, Seq, Timestamp};
 
-use crate::store::Found;
+use crate::items::ItemRow;
 use crate::views::{EffectRow, GateRow, GateStatus, Phase, RunRow, RunStatus, ScanRow, TimelineRow};
 
 type Read<T> = rusqlite::Result<T>;
@@ -154,16 +154,40 @@ pub(super) fn scan(row: &Row<'_>) -> Read<ScanRow> {
     })
 }
 
-pub(super) fn item(row: &Row<'_>) -> Read<Found> {
-    Ok(Found {
+pub(super) fn item_row(row: &Row<'_>) -> Read<ItemRow> {
+    let time = |column: &str| row.get::<_, i64>(column).map(Timestamp);
+    let time_or_none = |column: &str| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(Timestamp));
+    Ok(ItemRow {
         id: row.get("key")?,
         kind: row.get("kind")?,
         subject: row.get("subject")?,
+        predicate: row.get("predicate")?,
         content: json(row, "content")?,
-        at_us: row.get("at")?,
+        hash: row.get("hash")?,
         sources: json(row, "sources")?,
+        method: row.get("method")?,
+        parents: json(row, "parents")?,
         confidence_permille: row.get("confidence")?,
+        trust_permille: row.get("trust")?,
+        labels: json(row, "labels")?,
+        principal: row.get("principal")?,
+        run: parsed_or_none(row, "run", "a run id")?,
         seq: seq(row, "seq")?,
+        observed: time("observed")?,
+        recorded: time("at")?,
+        valid_from: time("valid_from")?,
+        valid_until: time_or_none("valid_until")?,
+        expires: time_or_none("expires")?,
+        schema: row.get("schema")?,
+        superseded_by: row.get("superseded_by")?,
+        superseded_at: time_or_none("superseded_at")?,
+        conflict: row.get("conflict")?,
+        repeats: row.get("repeats")?,
+        used: row.get("used")?,
+        pinned: row.get("pinned")?,
+        gone: row.get("gone")?,
+        gone_at: time_or_none("gone_at")?,
+        changed: seq(row, "changed")?,
     })
 }
 

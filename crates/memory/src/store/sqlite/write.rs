@@ -6,10 +6,10 @@ use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 use sinew_contract::{
     Command, Concluded, Cost, Decided, Digest, EffectId, EntryRef, Event, GateAnswered, GateOpened, Header, Outcome,
-    PrincipalId, Remembered, RunEnd, RunStarted, Seq, Stepped, Verdict,
+    PrincipalId, RunEnd, RunStarted, Seq, Stepped, Verdict,
 };
 
-use super::failed;
+use super::{failed, items};
 use crate::error::MemoryError;
 use crate::project::{Change, Projection, Scan};
 use crate::store::Store;
@@ -54,10 +54,10 @@ impl Store for SqliteStore {
     }
 }
 
-type Done = rusqlite::Result<()>;
+pub(super) type Done = rusqlite::Result<()>;
 
 /// SQLite's integers are signed; a seq past 2^63 cannot come to be.
-fn int(seq: Seq) -> i64 {
+pub(super) fn int(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
 
@@ -65,11 +65,11 @@ fn tokens(cost: Cost) -> i64 {
     i64::try_from(cost.tokens).unwrap_or(i64::MAX)
 }
 
-fn json<T: Serialize>(value: &T) -> String {
+pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("invariant: records were JSON when they were read")
 }
 
-fn run_of(header: &Header) -> Option<String> {
+pub(super) fn run_of(header: &Header) -> Option<String> {
     header.run.map(|run| run.to_string())
 }
 
@@ -84,7 +84,10 @@ fn apply_one(tx: &Transaction<'_>, projection: &Projection<'_>) -> Done {
     if let Some(said) = &projection.said {
         say(tx, header, said)?;
     }
-    projection.changes.iter().try_for_each(|change| apply_change(tx, header, change))
+    projection.changes.iter().try_for_each(|change| match change {
+        Change::Item(item) => items::put(tx, projection.entry, item),
+        other => apply_change(tx, header, other),
+    })
 }
 
 fn apply_change(tx: &Transaction<'_>, header: &Header, change: &Change<'_>) -> Done {
@@ -103,7 +106,9 @@ fn apply_change(tx: &Transaction<'_>, header: &Header, change: &Change<'_>) -> D
         Change::Touched { person, did, gate } => {
             touched(tx, header, person, did, gate.map(|gate| gate.to_string()).as_deref())
         }
-        Change::Remembered(item) => item_row(tx, header, item),
+        Change::Item(_) => Ok(()),
+        Change::Marked(marked) => items::mark(tx, header, marked),
+        Change::Recalled(recalled) => items::used(tx, header, recalled),
         Change::Seen { sighting, source } => seen(tx, header, sighting, source),
         Change::RunEnded(end) => run_ended(tx, header, end),
     }
@@ -358,24 +363,6 @@ fn touched(tx: &Transaction<'_>, header: &Header, person: &str, did: &str, gate:
     tx.prepare_cached(sql)?.execute(params![scope, int(header.seq), person, did, run, gate, header.recorded.0])?;
     let sql = "UPDATE runs SET touches = touches + 1 WHERE scope = ?1 AND run = ?2";
     tx.prepare_cached(sql)?.execute(params![scope, run])?;
-    Ok(())
-}
-
-fn item_row(tx: &Transaction<'_>, header: &Header, item: &Remembered) -> Done {
-    let sql = "INSERT INTO items (scope, key, seq, kind, subject, content, sources, confidence, run, at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
-    tx.prepare_cached(sql)?.execute(params![
-        header.scope.as_str(),
-        item.key,
-        int(header.seq),
-        item.item_kind,
-        item.subject,
-        json(&item.content),
-        json(&item.sources),
-        item.confidence_permille,
-        run_of(header),
-        header.recorded.0,
-    ])?;
     Ok(())
 }
 
