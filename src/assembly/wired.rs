@@ -228,7 +228,7 @@ pub async fn tell_presence(wired: Wired, inside: Arc<Inside>, mut stopping: watc
             }
         };
         tokio::select! {
-            _ = wired.device.changed() => continue,
+            () = wired.device.changed(stands) => continue,
             () = settled => {}
             () = told(&mut stopping) => return Ok(()),
         }

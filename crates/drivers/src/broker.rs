@@ -1,7 +1,7 @@
 //! A small MQTT 3.1.1 broker inside the process, so that a sensor can talk to Sinew with nothing else installed. Off unless
 //! configured.
 //!
-//! QoS 0 and 1, retained messages, last wills, sessions that survive a reconnect (in memory, not a restart). Every queue is
+//! QoS 0 and 1 (2 is taken from clients, and given to them as 1), retained messages, last wills, sessions that survive a reconnect (in memory, not a restart). Every queue is
 //! bounded. What is full: a QoS 0 message is dropped and counted; a QoS 1 message waits, and its sender is not answered, so
 //! nothing that was acknowledged is lost. Every socket sends at once. Not a broker for a fleet: use a real one there.
 //!

@@ -161,14 +161,14 @@ impl MqttDevice {
         lock(&self.running).as_ref().is_some_and(|running| *running.standing.borrow())
     }
 
-    /// Waits until the connection stands or breaks; returns how it is then. Cancel safe.
-    pub async fn changed(&self) -> bool {
+    /// Waits until whether the connection stands is no longer as it was `known`. Cancel safe.
+    pub async fn changed(&self, known: bool) {
         let standing = lock(&self.running).as_ref().map(|running| running.standing.clone());
         let Some(mut standing) = standing else { return std::future::pending().await };
-        if standing.changed().await.is_err() {
-            return std::future::pending().await;
+        // A clone of a receiver has seen nothing yet, so it is asked for the value and not for the news.
+        if standing.wait_for(|stands| *stands != known).await.is_err() {
+            std::future::pending::<()>().await;
         }
-        *standing.borrow()
     }
 
     /// What was counted.

@@ -2,13 +2,14 @@
 //!
 //! Whatever a client sends that is not MQTT ends its own connection and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use rumqttc::{
-    ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, QoS, SubAck, SubscribeReasonCode, UnsubAck,
+    ConnAck, Connect, ConnectReturnCode, Packet, PubAck, PubComp, PubRec, Publish, QoS, SubAck, SubscribeReasonCode,
+    UnsubAck,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -32,7 +33,8 @@ pub(super) async fn serve(stream: TcpStream, users: Arc<BTreeMap<String, String>
         tracing::warn!(%error, "a socket that cannot send at once is closed");
         return;
     }
-    let mut session = Session { stream, heard: BytesMut::with_capacity(64 << 10), out: BytesMut::new() };
+    let mut session =
+        Session { stream, heard: BytesMut::with_capacity(64 << 10), out: BytesMut::new(), halfway: BTreeSet::new() };
     let connect = match session.greeted().await {
         Ok(connect) => connect,
         Err(error) => return tracing::debug!(%error, "a client did not say who it is"),
@@ -68,6 +70,8 @@ struct Session {
     stream: TcpStream,
     heard: BytesMut,
     out: BytesMut,
+    /// QoS 2 messages that were taken and not released yet: the same number again is the same message.
+    halfway: BTreeSet<u16>,
 }
 
 impl Session {
@@ -141,15 +145,20 @@ impl Session {
                 if !is_topic(&publish.topic) || publish.topic.starts_with('$') {
                     return wrong("a topic that one cannot publish to");
                 }
-                if publish.qos == QoS::ExactlyOnce {
-                    return wrong("QoS 2 is not spoken here");
-                }
-                if !switch.publish(&publish).await {
+                let number = publish.pkid;
+                let again = publish.qos == QoS::ExactlyOnce && !self.halfway.insert(number);
+                if !again && !switch.publish(&publish).await {
                     return wrong("a receiver has no room; not acknowledged");
                 }
-                if publish.qos == QoS::AtLeastOnce {
-                    put(&mut self.out, &Packet::PubAck(PubAck::new(publish.pkid)))?;
+                match publish.qos {
+                    QoS::AtMostOnce => {}
+                    QoS::AtLeastOnce => put(&mut self.out, &Packet::PubAck(PubAck::new(number)))?,
+                    QoS::ExactlyOnce => put(&mut self.out, &Packet::PubRec(PubRec::new(number)))?,
                 }
+            }
+            Packet::PubRel(release) => {
+                self.halfway.remove(&release.pkid);
+                put(&mut self.out, &Packet::PubComp(PubComp::new(release.pkid)))?;
             }
             Packet::PubAck(ack) => switch.acknowledged(seat, ack.pkid),
             Packet::Subscribe(subscribe) => {

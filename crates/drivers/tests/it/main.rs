@@ -6,3 +6,4 @@ mod files;
 mod folder;
 mod mqtt;
 mod questions;
+mod wot;

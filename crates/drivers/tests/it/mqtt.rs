@@ -304,7 +304,7 @@ async fn garbage_ends_its_own_connection_and_nothing_else() {
         b"\x30\xff\xff\xff\x7f",
         b"\x30\x05\x00\x01#xy",
         b"\x30\x03\x00\x09a",
-        b"\x36\x05\x00\x01a\x00\x01",
+        b"\x36\x05\x00\x01+\x00\x01",
     ];
     for garbage in rows {
         for greeted in [false, true] {
