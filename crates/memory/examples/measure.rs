@@ -1,10 +1,11 @@
-//! Measures memory without the rest of the house: `cargo run --release -p sinew-memory --example measure [N]`.
+//! Measures memory without the rest of the house: `cargo run --release -p sinew-memory --example measure [N [POINTS
+//! [FOLDER of CSV files]…]]`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sinew_contract::{Embed, Failure, Vector};
-use sinew_memory::measure::{Place, texts, vectors};
+use sinew_memory::measure::{Place, series, texts, vectors};
 
 /// Hashed words, as simple as can be: what embeds is another room's business.
 struct Words;
@@ -39,6 +40,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut rows = vectors(&place, n, 200)?;
     rows.extend(runtime.block_on(texts(&place, n, 500))?);
+    let points = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let folders: Vec<_> = std::env::args().skip(3).map(Into::into).collect();
+    rows.extend(runtime.block_on(series(&place, points, &folders))?);
     for row in rows {
         println!("{}", serde_json::to_string(&row)?);
     }

@@ -58,7 +58,7 @@ pub async fn series(place: &Place, points: usize, folders: &[PathBuf]) -> Result
 }
 
 async fn ingest(series: &Series, sources: &[Source], points: usize) -> Result<(Row, i64), Failure> {
-    let (watch, scope) = (Watch::new(), Scope::main());
+    let (began, scope) = (Instant::now(), Scope::main());
     let (mut given, mut turn) = (0_usize, 0_i64);
     let mut last_us = 0;
     let mut waits = Vec::new();
@@ -86,8 +86,12 @@ async fn ingest(series: &Series, sources: &[Source], points: usize) -> Result<(R
         series.record(&scope, batch).await?;
         waits.push(begun.elapsed().as_secs_f64() * 1e3);
     }
+    let seconds = began.elapsed().as_secs_f64();
+    let mut row = Watch::new().row("sinew", "", points, 1.0);
     #[expect(clippy::cast_precision_loss, reason = "a count")]
-    let mut row = watch.row("sinew", "", points, points as f64);
+    {
+        row.per_s = points as f64 / seconds.max(1e-9);
+    }
     waits.sort_by(f64::total_cmp);
     let at = |share: usize| waits.get((waits.len().saturating_sub(1)) * share / 100).copied().map(rounded);
     (row.p50_ms, row.p99_ms, row.worst_ms, row.cpu_ms) = (at(50), at(99), at(100), None);

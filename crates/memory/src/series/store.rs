@@ -18,7 +18,7 @@ use super::{Expired, Open, Retention, SeriesStats, broken, is_good};
 /// Points of a full buffer. More compress no better; fewer make more rows.
 const CHUNK_POINTS: usize = 2_048;
 /// Buffers sealed in one transaction, so that no commit takes long.
-const SEALS_MAX: usize = 64;
+const SEALS_MAX: usize = 8;
 /// Points that may wait unsealed before slow series are sealed early: 32 bytes each in memory and on disk.
 const OPEN_MAX: usize = 8_000_000;
 /// 4 MiB at 16 KiB a page: small checkpoints, short commits.

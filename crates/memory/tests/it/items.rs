@@ -167,3 +167,21 @@ async fn words_vectors_and_changes_are_kept_up_with() {
     assert_eq!(keys(&found(&memory, about("red shoes")).await), ["b"], "the shelf has seen the change");
     assert!(found(&memory, about("violin")).await.is_empty());
 }
+
+#[tokio::test]
+async fn every_run_that_ends_is_an_episode() {
+    let mut story = Story::default();
+    let run = crate::story::refunded(&mut story, "a.jpg");
+    let (memory, _folder) = folded(&story).await;
+    let search = Search { text: "refund".to_owned(), kind: Some("episode".to_owned()), subject: None, ..all_about("") };
+    let episodes = found(&memory, search).await;
+    let own = episodes.iter().find(|found| found.item.id == format!("run/{run}")).expect("the run's own episode");
+    let content = &own.item.content;
+    assert_eq!((&content["status"], &content["outcome"]), (&json!("completed"), &json!("refunded")));
+    let acts = content["acts"].as_array().expect("acts");
+    assert!(
+        acts.iter().any(|act| act["ended"] == "done") && !content.to_string().contains("ada@example.org"),
+        "{content}"
+    );
+    assert_eq!((own.item.run, own.item.sources.clone()), (Some(run), vec![format!("run:{run}")]));
+}

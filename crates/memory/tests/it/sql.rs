@@ -23,7 +23,7 @@ async fn every_kind_of_value_has_its_json() {
     assert_eq!(table.rows, [vec![Value::Null, json!(7), json!(0.5), json!("ü"), json!("00ff")]]);
     for (sql, rows) in [
         ("WITH t(x) AS (VALUES (1), (2)) SELECT x FROM t", 2),
-        ("SELECT subject FROM episodes", 2),
+        ("SELECT subject FROM episodes WHERE key NOT LIKE 'run/%'", 2),
         ("SELECT json_extract(output, '$.outcome') FROM runs WHERE output IS NOT NULL", 3),
         ("EXPLAIN QUERY PLAN SELECT 1", 1),
         ("PRAGMA table_info(meta)", 4),

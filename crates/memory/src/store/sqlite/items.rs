@@ -5,11 +5,11 @@
 //! judgement: the same log gives the same chains.
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sinew_contract::{Entry, Header, Mark, Marked, Recalled, Seq, Trust};
 
 use super::rows::item_row as read;
-use super::write::{Done, int, json, run_of};
+use super::write::{self, Done, int, run_of};
 use crate::items::ItemRow;
 use crate::project::Item;
 
@@ -38,14 +38,14 @@ pub(super) fn put(tx: &Transaction<'_>, entry: &Entry, item: &Item<'_>) -> Done 
         item.kind,
         item.subject,
         item.predicate,
-        json(item.content),
+        write::json(item.content),
         hash,
-        json(&item.sources),
+        write::json(&item.sources),
         item.method,
-        json(&item.parents),
+        write::json(&item.parents),
         item.confidence_permille,
         trust_of(entry),
-        json(&entry.labels),
+        write::json(&entry.labels),
         header.principal.as_str(),
         run_of(header),
         header.observed.0,
@@ -59,6 +59,55 @@ pub(super) fn put(tx: &Transaction<'_>, entry: &Entry, item: &Item<'_>) -> Done 
         Some(predicate) if put > 0 => settle(tx, header, item, predicate),
         _ => Ok(()),
     }
+}
+
+/// A run that has ended, as an episode: what started it, what it did, how it ended and what that cost. No arguments and no
+/// output: those are about people, and stand sealed in the journal.
+pub(super) fn episode(tx: &Transaction<'_>, entry: &Entry) -> Done {
+    let Some(run) = run_of(&entry.header) else { return Ok(()) };
+    let scope = entry.header.scope.as_str();
+    let sql = "SELECT playbook, version, status, outcome, trigger_name, started, ended, cost_micros, tokens, touches FROM runs \
+               WHERE scope = ?1 AND run = ?2";
+    let told = tx.prepare_cached(sql)?.query_row(params![scope, run], |row| {
+        let (started, ended): (i64, Option<i64>) = (row.get("started")?, row.get("ended")?);
+        let subject = row.get::<_, Option<String>>("trigger_name")?;
+        let content = json!({
+            "playbook": row.get::<_, String>("playbook")?, "version": row.get::<_, String>("version")?,
+            "status": row.get::<_, String>("status")?, "outcome": row.get::<_, Option<String>>("outcome")?,
+            "ms": ended.unwrap_or(started).saturating_sub(started) / 1_000, "cost_micros": row.get::<_, i64>("cost_micros")?,
+            "tokens": row.get::<_, i64>("tokens")?, "touches": row.get::<_, i64>("touches")?,
+        });
+        Ok((subject, content))
+    });
+    let Some((subject, mut content)) = told.optional()? else { return Ok(()) };
+    let sql = "SELECT capability, outcome FROM effects WHERE scope = ?1 AND run = ?2 ORDER BY step LIMIT 100";
+    let acts: Vec<Value> = tx
+        .prepare_cached(sql)?
+        .query_map(params![scope, run], |row| {
+            Ok(json!({"act": row.get::<_, String>(0)?, "ended": row.get::<_, Option<String>>(1)?}))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    if let Some(members) = content.as_object_mut() {
+        members.insert("acts".to_owned(), Value::Array(acts));
+    }
+    let source = format!("run:{run}");
+    let (key, subject) = (format!("run/{run}"), subject.unwrap_or_else(|| source.clone()));
+    let item = Item {
+        kind: EVENTFUL,
+        subject: &subject,
+        predicate: None,
+        content: &content,
+        sources: &[source],
+        method: "house",
+        parents: &[],
+        key: &key,
+        confidence_permille: 1000,
+        valid_from: None,
+        valid_until: None,
+        expires: None,
+        schema: 1,
+    };
+    put(tx, entry, &item)
 }
 
 /// The same content about the same subject again: counted at the one that stands, and linked by nothing else.

@@ -86,6 +86,7 @@ fn apply_one(tx: &Transaction<'_>, projection: &Projection<'_>) -> Done {
     }
     projection.changes.iter().try_for_each(|change| match change {
         Change::Item(item) => items::put(tx, projection.entry, item),
+        Change::RunEnded(end) => run_ended(tx, header, end).and_then(|()| items::episode(tx, projection.entry)),
         other => apply_change(tx, header, other),
     })
 }
