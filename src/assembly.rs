@@ -103,6 +103,7 @@ pub struct Hub {
     dispatcher: Dispatcher,
     keeper: Keeper,
     folders: Vec<Arc<sinew_drivers::FolderDevice>>,
+    last_hop: Arc<Act>,
     wired: Vec<Wired>,
     broker: Option<Broker>,
     policy: Arc<dyn Policy>,
@@ -153,7 +154,8 @@ impl Hub {
         let engine = recover::engine(&parts, journal.as_ref(), blobs.as_ref()).await?;
         let stops = Stops::open(dir.path())?;
         let manifests: Vec<_> = parts.manifests.iter().cloned().collect();
-        let actuator = before(last_hop(parts.manifests, parts.devices, &ground, &stops));
+        let last_hop = last_hop(parts.manifests, parts.devices, &ground, &stops);
+        let actuator = before(Arc::clone(&last_hop) as Arc<dyn Actuator>);
         let policy: Arc<dyn Policy> = Arc::new(parts.policy);
         recover::boot(journal.as_ref(), &deployment, policy.as_ref()).await?;
         let outside = Outside { journal: Arc::clone(&journal), blobs: Arc::clone(&blobs), clock: Arc::clone(&clock) };
@@ -219,6 +221,7 @@ impl Hub {
             dispatcher,
             keeper,
             folders: parts.folders,
+            last_hop,
             wired,
             broker,
             policy,
@@ -261,6 +264,7 @@ impl Hub {
             dispatcher,
             keeper,
             folders,
+            last_hop,
             wired,
             broker,
             policy,
@@ -287,6 +291,8 @@ impl Hub {
         parts.spawn(tasks::serve(listener, Arc::clone(&inside), people, settings, of(&stopping)));
         parts.spawn(tasks::keep_auditing(Arc::clone(&inside), of(&stopping)));
         parts.spawn(tasks::watch_stop(Arc::clone(&inside), of(&stopping)));
+        parts.spawn(tasks::keep_safe(Arc::clone(&last_hop), of(&stopping)));
+        parts.spawn(tasks::tell_safe(last_hop, Arc::clone(&inside), of(&stopping)));
         for folder in folders {
             parts.spawn(tasks::listen(folder, Arc::clone(&inside), of(&stopping)));
         }
@@ -329,7 +335,7 @@ fn last_hop(
     devices: BTreeMap<DeviceId, Arc<dyn Device>>,
     ground: &Ground,
     stops: &Stops,
-) -> Arc<dyn Actuator> {
+) -> Arc<Act> {
     let actuator = Act::new(sinew_actuation::Parts {
         manifests: Arc::new(manifests),
         devices,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use sinew_actuation::Act;
 use sinew_api::people::People;
 use sinew_api::views::{AuditView, When};
 use sinew_contract::{Clock, Device, Digest, EntryRef, LogId, Seq};
@@ -134,6 +135,33 @@ pub(super) async fn watch_stop(inside: Arc<Inside>, mut stopping: watch::Receive
             if let Err(failure) = inside.record_stop(stop, own_name()).await {
                 error!(%failure, "stop holds but could not be journaled");
             }
+        }
+    }
+}
+
+/// Brings actuators to their safe state when they hear nothing for their period, or are stopped.
+pub(super) async fn keep_safe(last_hop: Arc<Act>, mut stopping: watch::Receiver<bool>) -> Result<()> {
+    // Cancel safe: `keep_safe` says so.
+    tokio::select! {
+        () = last_hop.keep_safe() => told(&mut stopping).await,
+        () = told(&mut stopping) => {}
+    }
+    Ok(())
+}
+
+/// Tells the log what was brought to its safe state; safety does not wait for it.
+pub(super) async fn tell_safe(
+    last_hop: Arc<Act>,
+    inside: Arc<Inside>,
+    mut stopping: watch::Receiver<bool>,
+) -> Result<()> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(STOP_EVERY) => {}
+            () = told(&mut stopping) => return Ok(()),
+        }
+        for event in last_hop.made_safe() {
+            inside.intake.admit(event, &own_name()).await?;
         }
     }
 }

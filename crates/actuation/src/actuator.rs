@@ -10,19 +10,28 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use sinew_contract::{
-    Actuator, Class, Clock, Device, DeviceId, Entry, EntryRef, ErrorKind, Failure, Journal, Outcome, Prepared, Record,
-    Reply, Seq, Standing, Stop, StopScope, Wish,
+    Actuator, Class, Clock, Device, DeviceId, Entry, EntryRef, ErrorKind, Event, Failure, Journal, Now, Outcome,
+    Prepared, Record, Reply, Seq, Standing, Stop, StopScope, Wish,
 };
+use sinew_expr::mutant;
 use tracing::{info, warn};
 
+use crate::dead_man::{self, DeadMan};
 #[cfg(feature = "faults")]
 use crate::faults::{Plan, Point};
+use crate::flights::Flights;
+pub use crate::flights::Halted;
 use crate::last_hop::{self, Order, Refusal, Sent};
 use crate::latch::Latch;
 use crate::ledger::{Known, Ledger};
 use crate::manifests::Manifests;
+use crate::physical::{Interlocks, Motion};
 use crate::settle;
+
+/// The type of the events by which devices say whether a condition holds.
+const INTERLOCK: &str = "sinew.interlock.v1";
 
 /// What the last hop is made of.
 pub struct Parts {
@@ -43,6 +52,10 @@ pub struct Act {
     parts: Parts,
     ledger: Mutex<Ledger>,
     sent: Mutex<Sent>,
+    motion: Mutex<Motion>,
+    interlocks: Arc<Interlocks>,
+    dead_man: DeadMan,
+    flights: Mutex<Flights>,
     #[cfg(feature = "faults")]
     faults: Arc<Plan>,
 }
@@ -55,6 +68,10 @@ impl Act {
             parts,
             ledger: Mutex::default(),
             sent: Mutex::new(Sent::new(born)),
+            motion: Mutex::default(),
+            interlocks: Arc::default(),
+            dead_man: DeadMan::default(),
+            flights: Mutex::default(),
             #[cfg(feature = "faults")]
             faults: Arc::default(),
         }
@@ -73,6 +90,61 @@ impl Act {
         self.parts.latch.stops()
     }
 
+    /// What the conditions named in manifests say: told by whoever senses them.
+    pub const fn interlocks(&self) -> &Arc<Interlocks> {
+        &self.interlocks
+    }
+
+    /// Brings actuators to their safe state when they have heard nothing for their period, or when stop covers them; for as
+    /// long as it is awaited. Returns at once where nothing physical can be done. Cancel safe.
+    pub async fn keep_safe(&self) {
+        let physical = |class: Class| class == Class::Physical;
+        if !self.parts.manifests.iter().any(|manifest| physical(manifest.class)) {
+            return;
+        }
+        let clock = self.parts.clock.as_ref();
+        loop {
+            if self.dead_man.is_watching() {
+                // A stop may have come by the stop file, past `halt`.
+                self.parts.latch.stops().keys().for_each(|scope| self.dead_man.stop(scope));
+            }
+            self.dead_man.tend(clock, &self.parts.devices).await;
+            clock.sleep_until(clock.now().wall.after(dead_man::LOOK_EVERY)).await;
+        }
+    }
+
+    /// What was brought to its safe state since the last call, for the log.
+    pub fn made_safe(&self) -> Vec<Event> {
+        self.dead_man.fetch()
+    }
+
+    /// How each actuator stands that a stop of this scope covers, by name.
+    pub fn standing_of(&self, scope: &StopScope) -> BTreeMap<DeviceId, Halted> {
+        let covered = |id: &&DeviceId| match scope {
+            StopScope::Device(name) => *id == name,
+            StopScope::All | StopScope::Playbook(_) => true,
+        };
+        let flights = self.flights();
+        let of = |id: &DeviceId| (id.clone(), flights.of(id, scope, self.dead_man.is_armed(id)));
+        self.parts.devices.keys().filter(covered).map(of).collect()
+    }
+
+    /// A device says whether a condition holds: `sinew.interlock.v1`, its name as subject, `{holds}` as data. What is not
+    /// plainly true does not hold. The moment is that of the log, which no sender can choose.
+    fn sensed(&self, event: &Event, entry: &Entry) {
+        let device = event.source.strip_prefix("/devices/").and_then(|id| id.parse::<DeviceId>().ok());
+        let known = device.is_some_and(|id| self.parts.devices.contains_key(&id));
+        let name = event.subject.as_ref().filter(|_| event.event_type == INTERLOCK && known);
+        if let Some(name) = name {
+            let holds = event.data.get("holds").and_then(Value::as_bool) == Some(true);
+            self.interlocks.tell(name, holds, entry.header.boot);
+        }
+    }
+
+    fn flights(&self) -> MutexGuard<'_, Flights> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -87,16 +159,37 @@ impl Act {
         let manifest = self.parts.manifests.get(&command.capability).map(|m| (m.manifest.as_ref(), m.digest));
         last_hop::check_manifest(order, manifest)?;
         last_hop::check_approval(self.parts.journal.as_ref(), order, |gate| self.ledger().approval(gate))?;
-        if let Some(reason) = self.parts.latch.holds(order.playbook(), &command.device) {
+        if let Some(reason) = self.parts.latch.holds(order.playbook(), &command.device)
+            && !mutant("stop-ignored")
+        {
             return Err(Refusal::new("stopped", reason).into());
         }
         let device = self.parts.devices.get(&command.device).cloned();
         let device = device
             .ok_or_else(|| Refusal::new("manifest", format!("device `{}` does not exist any more", command.device)))?;
-        if command.expires.is_past(self.parts.clock.now()) {
+        let now = self.parts.clock.now();
+        if command.expires.is_past(now) && !mutant("expiry-ignored") {
             return Err(Outcome::Failed { reason: "expired before it left".to_owned(), retry_after_ms: None });
         }
+        self.clear_matter(order, now)?;
         Ok(device)
+    }
+
+    /// What must hold besides before matter moves; arms the dead man. The last thing before it leaves.
+    fn clear_matter(&self, order: &Order, now: Now) -> Result<(), Outcome> {
+        let command = &order.command;
+        let loaded = self.parts.manifests.get(&command.capability);
+        let terms = loaded.and_then(|loaded| Some((loaded, loaded.manifest.physical.as_ref()?)));
+        let Some((loaded, terms)) = terms else { return Ok(()) };
+        let mut motion = self.motion.lock().unwrap_or_else(PoisonError::into_inner);
+        motion.clear(terms, &command.device, &command.args, &self.interlocks, now.boot)?;
+        self.dead_man.arm(loaded, command, order.playbook(), now.boot);
+        // A stop that was pressed since the first look has not seen this actuator armed.
+        if let Some(reason) = self.parts.latch.holds(order.playbook(), &command.device) {
+            self.dead_man.stop(&StopScope::Device(command.device.clone()));
+            return Err(Refusal::new("stopped", reason).into());
+        }
+        Ok(())
     }
 
     async fn send(&self, order: &Order) -> Outcome {
@@ -110,12 +203,18 @@ impl Act {
         }
         #[cfg(feature = "faults")]
         self.faults.pass(Point::BeforeSend);
+        self.flights().left(order);
         let reply = device.write(command).await;
+        // An error that surely stayed here is an answer too.
+        let stayed = |e: &Failure| {
+            e.kind() != ErrorKind::Broken && e.kind() != ErrorKind::Missing && e.kind() != ErrorKind::Conflict
+        };
+        self.flights().landed(order, reply.as_ref().err().is_none_or(stayed));
         #[cfg(feature = "faults")]
         self.faults.pass(Point::AfterSend);
         let outcome = answered(reply);
         #[cfg(feature = "faults")]
-        if self.faults.blind_retry && matches!(outcome, Outcome::Unknown { .. }) {
+        if (self.faults.blind_retry || mutant("unknown-sent-again")) && matches!(outcome, Outcome::Unknown { .. }) {
             return answered(device.write(command).await);
         }
         outcome
@@ -133,7 +232,7 @@ impl Act {
             return Outcome::Unknown { reason };
         };
         #[cfg(feature = "faults")]
-        if self.faults.blind_retry {
+        if self.faults.blind_retry || mutant("settled-by-sending") {
             return answered(device.write(&self.afresh(command, &manifest)).await);
         }
         settle::settle(self.parts.clock.as_ref(), device.as_ref(), &manifest, command).await
@@ -221,17 +320,27 @@ impl Actuator for Act {
             Err(refusal) => return Outcome::Unknown { reason: refusal.to_string() },
         };
         let outcome = self.ask(&order).await;
+        if !matches!(outcome, Outcome::Unknown { .. }) {
+            self.flights().settled(&order);
+        }
         self.sent().landed(order.permit, &order.command.key, &outcome);
         info!(permit = %permit.seq, capability = %order.command.capability, outcome = outcome.word(), "command settled");
         outcome
     }
 
     fn halt(&self, stop: &Stop) -> Result<(), Failure> {
+        if stop.engaged {
+            self.parts.latch.press(stop);
+            self.dead_man.stop(&stop.scope);
+        }
         self.parts.latch.set(stop).map_err(|e| Failure::new(e.kind(), e.to_string()).caused_by(e))
     }
 
     fn observe(&self, entry: &Entry) {
         self.ledger().observe(entry);
+        if let Record::Event(event) = &entry.record {
+            self.sensed(event, entry);
+        }
     }
 }
 
@@ -241,13 +350,16 @@ fn answered(reply: Result<Reply, Failure>) -> Outcome {
     let failed = |reason: String| Outcome::Failed { reason, retry_after_ms: None };
     match reply {
         Ok(Reply::Accepted(receipt)) => Outcome::Done { receipt, first: None },
+        Ok(Reply::Refused(_)) if mutant("refused-is-done") => Outcome::Done { receipt: Value::Null, first: None },
         Ok(Reply::Refused(reason)) => refused("target", reason),
         Ok(Reply::Busy { retry_after_ms, reason }) => Outcome::Failed { reason, retry_after_ms },
         Err(e) => match e.kind() {
             ErrorKind::Busy => failed(e.to_string()),
+            ErrorKind::Late if mutant("late-is-unknown") => Outcome::Unknown { reason: e.to_string() },
             ErrorKind::Late => failed("expired before it left".to_owned()),
             ErrorKind::Denied => refused("egress", e.to_string()),
             ErrorKind::Invalid => refused("target", e.to_string()),
+            _ if mutant("unknown-is-failed") => failed(e.to_string()),
             // Whatever is not known to have stayed here may have left.
             _ => Outcome::Unknown { reason: e.to_string() },
         },
@@ -255,7 +367,7 @@ fn answered(reply: Result<Reply, Failure>) -> Outcome {
 }
 
 /// How a look-up ended; it has no effect, so nothing about it is unknown.
-fn looked_up(answer: Result<serde_json::Value, Failure>) -> Outcome {
+fn looked_up(answer: Result<Value, Failure>) -> Outcome {
     let refused = |by: &str, reason: String| Outcome::Refused { by: by.to_owned(), reason };
     match answer {
         Ok(receipt) => Outcome::Done { receipt, first: None },

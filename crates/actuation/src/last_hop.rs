@@ -11,6 +11,8 @@ use sinew_contract::{
     PlaybookName, Record, Seq, Verdict,
 };
 
+use sinew_expr::mutant;
+
 use crate::ledger::{Approval, Ledger, key_of};
 
 /// Why something did not leave, in the word that stands in `Outcome::Refused` and a sentence.
@@ -60,7 +62,7 @@ pub(crate) fn read_back(journal: &dyn Journal, permit: EntryRef) -> Result<Order
     let Record::Intended(Intended { command }) = &entry.record else {
         return Err(Refusal::permit(format!("entry {} is not an intent", permit.seq)));
     };
-    if entry.hash != permit.hash {
+    if entry.hash != permit.hash && !mutant("permit-hash-ignored") {
         return Err(Refusal::permit(format!("entry {} has another hash than the permit", permit.seq)));
     }
     let decided = decision_of(journal, &entry, command)?;
@@ -75,20 +77,20 @@ fn decision_of(journal: &dyn Journal, intended: &Entry, command: &Command) -> Re
         return Err(Refusal::permit(format!("intent {} cites entry {cause}, which is not a decision", intended.seq())));
     };
     let request = &decided.request;
-    let same = decided.effect == command.effect
-        && entry.header.run == intended.header.run
+    let same = (decided.effect == command.effect || mutant("decision-of-another-wish"))
+        && (entry.header.run == intended.header.run || mutant("decision-of-another-run"))
         && entry.header.scope == intended.header.scope
-        && request.capability == command.capability
-        && request.class == command.class
-        && request.device == command.device.as_str()
-        && request.args == command.args;
+        && (request.capability == command.capability || mutant("decision-of-another-capability"))
+        && (request.class == command.class || mutant("decision-of-another-class"))
+        && (request.device == command.device.as_str() || mutant("decision-of-another-device"))
+        && (request.args == command.args || mutant("decision-of-other-arguments"));
     if !same {
         return Err(Refusal::permit(format!(
             "decision {cause} is about something else than intent {}",
             intended.seq()
         )));
     }
-    if decided.decision.verdict != Verdict::Run {
+    if decided.decision.verdict != Verdict::Run && !mutant("verdict-ignored") {
         return Err(Refusal::permit(format!("decision {cause} does not say that intent {} may run", intended.seq())));
     }
     Ok(decided.clone())
@@ -112,12 +114,16 @@ pub(crate) fn check_approval(
     let refuse = |reason: String| Err(Refusal::new("approval", reason));
     let Some(gate) = order.decided.approval else {
         let missing = order.decided.request.approved;
-        return if missing { refuse("the decision says approved and cites no gate".to_owned()) } else { Ok(()) };
+        return if missing && !mutant("approval-not-cited") {
+            refuse("the decision says approved and cites no gate".to_owned())
+        } else {
+            Ok(())
+        };
     };
     let Some(approval) = approval_of(gate) else {
         return refuse(format!("nobody approved gate {gate}"));
     };
-    if approval.used_by.is_some_and(|effect| effect != order.command.effect) {
+    if approval.used_by.is_some_and(|effect| effect != order.command.effect) && !mutant("approval-used-twice") {
         return refuse(format!("the approval of gate {gate} was used up by another act"));
     }
     let entry = entry_at(journal, gate.0)?;
@@ -130,6 +136,8 @@ pub(crate) fn check_approval(
         p.capability == command.capability && p.manifest == command.manifest && p.args == command.args
     });
     let same_digest = preimage.map(sinew_expr::digest_of) == Some(approval.digest);
+    let same_bytes = same_bytes || mutant("approval-of-other-bytes");
+    let same_digest = same_digest || mutant("approval-of-another-card");
     if same_bytes && same_digest { Ok(()) } else { refuse(format!("gate {gate} was approved for other bytes")) }
 }
 
@@ -144,17 +152,16 @@ pub(crate) fn check_manifest(order: &Order, today: Option<(&Manifest, Digest)>) 
         return Err(Refusal::new("manifest", format!("capability `{}` does not exist any more", command.capability)));
     };
     let same = manifest.operation == command.operation && manifest.device == command.device;
-    if manifest.class != command.class || (digest == command.manifest && !same) {
+    if (manifest.class != command.class || (digest == command.manifest && !same)) && !mutant("manifest-ignored") {
         return Err(Refusal::new("manifest", format!("the command is not what manifest `{}` says", manifest.name)));
     }
     let least = manifest.trust.values().max();
     let trusted = least.is_none_or(|least| order.decided.request.args_trust >= *least);
-    if !trusted && order.decided.approval.is_none() {
+    if !trusted && order.decided.approval.is_none() && !mutant("trust-ignored") {
         return Err(Refusal::new("trust", format!("the arguments of `{}` are not trusted enough", manifest.name)));
     }
-    // No envelope, dead man or interlock is held here yet, so nothing physical moves: silence is safe.
-    if command.class == Class::Physical {
-        return Err(Refusal::new("interlock", "physical actuation is not enabled in this version"));
+    if command.class == Class::Physical && manifest.physical.is_none() {
+        return Err(Refusal::new("interlock", format!("`{}` has no terms of matter, so nothing moves", manifest.name)));
     }
     Ok(())
 }
@@ -184,11 +191,11 @@ impl Sent {
     pub(crate) fn take(&mut self, order: &Order, ledger: &Ledger, now: Now) -> Result<(), Refusal> {
         let (permit, command) = (order.permit, &order.command);
         self.used.retain(|_, expires| *expires > now.boot);
-        if permit <= self.born {
+        if permit <= self.born && !mutant("older-intents-carried-out") {
             let reason = format!("intent {permit} is older than this process; settle it");
             return Err(Refusal::new("key", reason));
         }
-        if self.used.contains_key(&permit) {
+        if self.used.contains_key(&permit) && !mutant("permit-used-twice") {
             return Err(Refusal::new("key", format!("intent {permit} was carried out before")));
         }
         if command.class != Class::Pure {
@@ -204,10 +211,12 @@ impl Sent {
         // Newer ones are this process' own: it knows more of them than the fold, which lags a little.
         let open = older.into_iter().find(|seq| *seq <= self.born && !self.settled.contains(seq));
         let digest = key_of(key);
-        if let Some(other) = open.or_else(|| self.in_doubt.get(&digest).copied()) {
+        let open = open.filter(|_| !mutant("open-intent-ignored"));
+        let doubt = self.in_doubt.get(&digest).copied().filter(|_| !mutant("key-in-doubt-ignored"));
+        if let Some(other) = open.or(doubt) {
             return Err(Refusal::new("key", format!("nobody knows yet what became of intent {other} of the same key")));
         }
-        if let Some(concluded) = ledger.ended_before(key, permit) {
+        if let Some(concluded) = ledger.ended_before(key, permit).filter(|_| !mutant("ended-key-ignored")) {
             return Err(Refusal::new("key", format!("the key was used; entry {concluded} says how it ended")));
         }
         self.in_doubt.insert(digest, permit);
@@ -216,7 +225,7 @@ impl Sent {
 
     /// Notes what became of an intent; only an unknown leaves its key in doubt.
     pub(crate) fn landed(&mut self, permit: Seq, key: &str, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Unknown { .. }) {
+        if matches!(outcome, Outcome::Unknown { .. }) && !mutant("unknown-frees-the-key") {
             return;
         }
         let digest = key_of(key);

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use sinew_contract::{DeviceId, ErrorKind, PlaybookName, Stop, StopScope};
-use sinew_expr::digest;
+use sinew_expr::{digest, mutant};
 use tracing::{error, warn};
 
 /// One page: written in place as a whole.
@@ -113,14 +113,19 @@ impl Latch {
         }
         let mut left = self.stops();
         left.remove(&stop.scope);
-        self.write(&held.file, &left)?;
+        if let Err(error) = self.write(&held.file, &left)
+            && !mutant("release-without-the-file")
+        {
+            return Err(error);
+        }
         let mut stops = self.write_stops();
         stops.remove(&stop.scope);
         self.any.store(!stops.is_empty(), Ordering::SeqCst);
         Ok(())
     }
 
-    fn press(&self, stop: &Stop) {
+    /// Presses in memory alone: what holds at once, whatever the disk does. Whoever presses writes the file afterwards.
+    pub(crate) fn press(&self, stop: &Stop) {
         let mut stops = self.write_stops();
         stops.insert(stop.scope.clone(), short(&stop.reason));
         self.any.store(true, Ordering::SeqCst);
@@ -201,7 +206,12 @@ impl Latch {
         if !self.any.load(Ordering::SeqCst) {
             return None;
         }
-        let scopes = [StopScope::All, StopScope::Playbook(playbook.clone()), StopScope::Device(device.clone())];
+        let mut scopes = vec![StopScope::All, StopScope::Playbook(playbook.clone()), StopScope::Device(device.clone())];
+        scopes.retain(|scope| match scope {
+            StopScope::All => true,
+            StopScope::Playbook(_) => !mutant("stop-of-a-playbook-ignored"),
+            StopScope::Device(_) => !mutant("stop-of-a-device-ignored"),
+        });
         let stops = self.stops.read().unwrap_or_else(PoisonError::into_inner);
         let hit = scopes.iter().find_map(|scope| stops.get(scope).map(|reason| (scope, reason)));
         hit.map(|(scope, reason)| format!("stop is pressed for {}: {reason}", words(scope)))
@@ -258,7 +268,9 @@ fn encode(stops: &[(StopScope, String)]) -> Vec<u8> {
 
 /// What the file says; everything is stopped where that is unclear.
 fn read(file: &File, path: &Path) -> BTreeMap<StopScope, String> {
-    bytes(file).and_then(|bytes| decode(&bytes)).unwrap_or_else(|problem| damaged(path, problem))
+    bytes(file)
+        .and_then(|bytes| decode(&bytes))
+        .unwrap_or_else(|problem| if mutant("damaged-file-is-go") { BTreeMap::new() } else { damaged(path, problem) })
 }
 
 fn damaged(path: &Path, problem: &str) -> BTreeMap<StopScope, String> {
@@ -317,6 +329,19 @@ mod tests {
         assert!(held(&latch), "the playbook is still stopped");
         latch.set(&stop(StopScope::Playbook("p".parse().expect("plain")), false)).expect("released");
         assert!(!held(&Latch::open(dir.path()).expect("again")) && !held(&latch));
+    }
+
+    #[test]
+    fn a_release_that_cannot_be_written_has_not_happened() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let latch = Latch::open(dir.path()).expect("a fresh latch");
+        latch.set(&stop(shop(), true)).expect("pressed");
+        // Open for reading alone: every write fails, as on a disk that has turned read-only.
+        latch.lock_file().file = File::open(dir.path().join("stop")).expect("it can be read");
+        assert!(latch.set(&stop(shop(), false)).is_err());
+        assert!(held(&latch));
+        assert!(latch.set(&stop(StopScope::All, true)).is_err());
+        assert_eq!(latch.stops().len(), 2, "in memory stop holds all the same");
     }
 
     #[test]

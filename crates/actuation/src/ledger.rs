@@ -16,7 +16,7 @@ use sinew_contract::{
     CapabilityName, Class, Command, Concluded, Decided, Digest, EffectId, Entry, GateAnswered, GateId, Outcome, Record,
     RunId, Seq, Wish,
 };
-use sinew_expr::{digest, digest_value};
+use sinew_expr::{digest, digest_value, mutant};
 
 /// What stands before the key of the act that an undo takes back.
 const UNDO: &str = "undo/";
@@ -106,16 +106,18 @@ impl Ledger {
     pub(crate) fn standing(&self, wish: &Wish, natural_key: Option<&str>) -> Known {
         let key = key_of(&wish.key);
         if let Some(taken) = self.keys.get(&key) {
-            if taken.what != what(&wish.capability, &wish.args) {
+            if taken.what != what(&wish.capability, &wish.args) && !mutant("key-with-other-arguments") {
                 return Known::KeyMisused { first: taken.latest };
             }
             match taken.fate {
+                Fate::Ended { .. } if mutant("ended-key-forgotten") => {}
                 Fate::Ended { intent, concluded } => return Known::Repeat { first: intent, concluded },
                 Fate::Open if taken.effect == wish.effect => return Known::InFlight(taken.latest),
                 Fate::Open | Fate::Waiting if taken.effect != wish.effect => return duplicate(taken),
                 Fate::Open | Fate::Waiting | Fate::Free => {}
             }
         }
+        let natural_key = natural_key.filter(|_| !mutant("natural-key-ignored"));
         let holders = natural_key.and_then(|natural| self.things.get(&thing_of(&wish.capability, natural)));
         let mut others = holders.into_iter().flatten().filter_map(|holder| self.keys.get(holder));
         others.find(|taken| taken.effect != wish.effect).map_or(Known::Fresh, duplicate)
@@ -151,7 +153,8 @@ impl Ledger {
     }
 
     fn answered(&mut self, answered: &GateAnswered) {
-        if answered.answer == sinew_contract::Answer::Approve && answered.by.is_some() {
+        let approved = answered.answer == sinew_contract::Answer::Approve || mutant("refusal-is-approval");
+        if approved && (answered.by.is_some() || mutant("expiry-is-approval")) {
             self.approvals.insert(answered.gate, Approval { digest: answered.digest, used_by: None });
         }
     }
@@ -188,7 +191,7 @@ impl Ledger {
     fn undoes(&mut self, entry: &Entry, command: &Command) -> Option<Key> {
         let decided = entry.header.cause.is_some_and(|cause| self.undoing.remove(&cause));
         let original = command.key.strip_prefix(UNDO).map(key_of)?;
-        let same_run = self.keys.get(&original)?.effect.run == command.effect.run;
+        let same_run = self.keys.get(&original)?.effect.run == command.effect.run || mutant("undone-by-another-run");
         (decided && same_run).then_some(original)
     }
 
@@ -204,6 +207,7 @@ impl Ledger {
             Outcome::Refused { by, .. } if by == "target" => (ended, true),
             Outcome::Failed { .. } if !concluded.last => (Fate::Waiting, true),
             Outcome::Refused { .. } | Outcome::Failed { .. } => (Fate::Free, true),
+            Outcome::Unknown { .. } if concluded.last && mutant("unknown-for-good-is-free") => (Fate::Free, true),
             Outcome::Unknown { .. } if concluded.last => (ended, false),
             Outcome::Unknown { .. } => (Fate::Open, false),
         };

@@ -4,7 +4,7 @@
 //! device that can act. Does not know playbooks, policy or people: it reads from the journal what they have decided.
 //!
 //! Read in this order: [`manifests`] (what can be done at all), [`ledger`] (which keys are taken), [`last_hop`] (what must
-//! hold before a device is touched), [`latch`] (stop), [`settle`] (what became of an unknown), [`actuator`] (the port).
+//! hold before a device is touched), [`physical`] (and before matter moves), [`dead_man`] (what silence leads to), [`latch`] (stop), [`settle`] (what became of an unknown), [`actuator`] (the port).
 //!
 //! ```text
 //! wish   -> manifests + ledger -> Prepared                                        (nothing moves)
@@ -15,16 +15,20 @@
 //! ```
 
 mod actuator;
+mod dead_man;
 #[cfg(feature = "faults")]
 pub mod faults;
+mod flights;
 mod last_hop;
 mod latch;
 mod ledger;
 mod manifests;
+mod physical;
 mod reflex;
 mod settle;
 
-pub use actuator::{Act, Parts};
+pub use actuator::{Act, Halted, Parts};
 pub use latch::{Latch, LatchError};
 pub use manifests::{LoadError, Manifests, Problem};
+pub use physical::Interlocks;
 pub use reflex::{Reflexes, RuleConfig, Rules, Then, Wanted, When};

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sinew_contract::{Clock, Command, Deadline, Device, ErrorKind, Manifest, Now, Outcome, Reconcile, Timestamp};
+use sinew_expr::mutant;
 use tracing::debug;
 
 /// The wait after the first question without an answer; doubles with each.
@@ -35,6 +36,9 @@ pub(crate) async fn settle(clock: &dyn Clock, device: &dyn Device, manifest: &Ma
         let answer = device.read(&reconcile.operation, &key, Deadline::within(asked, PATIENCE)).await;
         let again_at = match answer {
             Ok(found) => return told(reconcile, &found),
+            Err(e) if e.kind() == ErrorKind::Busy && mutant("busy-is-not-found") => {
+                return Outcome::Failed { reason: e.to_string(), retry_after_ms: None };
+            }
             Err(e) if e.kind() == ErrorKind::Missing => match believable_at(command, manifest, asked) {
                 None => {
                     return Outcome::Failed {
@@ -68,6 +72,7 @@ fn told(reconcile: &Reconcile, found: &Value) -> Outcome {
     let receipt = reconcile.receipt.as_ref().map_or(Some(found), |at| found.pointer(at)).cloned().unwrap_or_default();
     match applied {
         Some(true) => Outcome::Done { receipt, first: None },
+        Some(false) if mutant("not-applied-is-done") => Outcome::Done { receipt, first: None },
         Some(false) => Outcome::Refused { by: "target".to_owned(), reason: words(&receipt) },
         None => unknown("its target answered without saying whether it was applied"),
     }
@@ -86,12 +91,14 @@ fn words(receipt: &Value) -> String {
 /// than a command can live is of another boot, and the wall clock alone decides.
 fn believable_at(command: &Command, manifest: &Manifest, asked: Now) -> Option<Timestamp> {
     let skew = Duration::try_from(manifest.clock_skew_max).unwrap_or_default();
+    let skew = if mutant("clock-skew-ignored") { Duration::ZERO } else { skew };
     let life = Duration::try_from(manifest.expiry).unwrap_or_default();
     let wall = command.expires.wall.after(skew).since(asked.wall);
     let left = Duration::from_micros(command.expires.boot.0.saturating_sub(asked.boot.0));
     let passed = Duration::from_micros(asked.boot.0.saturating_sub(command.expires.boot.0));
     let boot = if left > life { Duration::ZERO } else { (left + skew).saturating_sub(passed) };
     let wait = wall.max(boot);
+    let wait = if mutant("not-found-believed-at-once") { Duration::ZERO } else { wait };
     (!wait.is_zero()).then(|| asked.wall.after(wait))
 }
 

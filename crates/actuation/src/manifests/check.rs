@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::Value;
 use sinew_contract::{CapabilityName, Class, Device, DeviceId, Manifest};
-use sinew_expr::{Profile, Program, Schema, places};
+use sinew_expr::{Profile, Program, Schema, mutant, places};
 
 use super::MONEY;
 
@@ -41,7 +41,7 @@ fn arguments(manifest: &Manifest) -> Vec<String> {
     if manifest.args.get("type") != Some(&Value::from("object")) {
         found.push("`args`: must say `type = \"object\"`".to_owned());
     }
-    if manifest.args.get("additionalProperties") != Some(&Value::Bool(false)) {
+    if manifest.args.get("additionalProperties") != Some(&Value::Bool(false)) && !mutant("unknown-arguments-pass") {
         found.push(
             "`args`: must say `additionalProperties = false`, so that nothing unknown reaches a target".to_owned(),
         );
@@ -116,7 +116,7 @@ fn undo(manifest: &Manifest, classes: &BTreeMap<CapabilityName, Class>) -> Vec<S
 
 fn physical(manifest: &Manifest) -> Vec<String> {
     match (&manifest.physical, manifest.class) {
-        (None, Class::Physical) => {
+        (None, Class::Physical) if !mutant("matter-without-terms") => {
             vec!["`physical`: without its terms (safe state, dead man, envelope, …) nothing physical moves".to_owned()]
         }
         (Some(_), class) if class != Class::Physical => {
@@ -131,7 +131,13 @@ fn physical(manifest: &Manifest) -> Vec<String> {
             let rate = rate.then(|| "`physical.rate-max-per-s`: must be above zero and finite".to_owned());
             let range =
                 |at: &String| format!("`physical.envelope`: `{at}` needs finite min <= max and slew above zero");
-            bad.map(|(at, _)| range(at)).chain(rate).collect()
+            let period = terms.dead_man <= SignedDuration::ZERO;
+            let period = period.then(|| "`physical.dead-man`: must be above zero".to_owned());
+            let bare = numbers(&manifest.args, "").into_iter().filter(|at| !terms.envelope.contains_key(at));
+            let bare = bare
+                .map(|at| format!("`physical.envelope`: the number at `{at}` has no range; nothing unbounded moves"));
+            let bare = bare.filter(|_| !mutant("number-without-a-range"));
+            bad.map(|(at, _)| range(at)).chain(rate).chain(period).chain(bare).collect()
         }
         (None, _) => Vec::new(),
     }
@@ -173,6 +179,22 @@ fn walk<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
     }
     let steps = pointer.strip_prefix('/')?.split('/');
     steps.map(unescape).try_fold(schema, |schema, step| schema.get("properties")?.get(&step))
+}
+
+/// Pointers to all numbers that a valid value may have, through `properties` only; a quantity counts as one.
+fn numbers(schema: &Value, at: &str) -> Vec<String> {
+    let kind = schema.get("type").and_then(Value::as_str);
+    if matches!(kind, Some("number" | "integer")) {
+        return vec![at.to_owned()];
+    }
+    let properties = schema.get("properties").and_then(Value::as_object);
+    if properties.is_some_and(|names| names.contains_key("value") && names.contains_key("unit")) {
+        return vec![at.to_owned()];
+    }
+    let of = |(name, schema): (&String, &Value)| {
+        numbers(schema, &format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")))
+    };
+    properties.into_iter().flatten().flat_map(of).collect()
 }
 
 /// Says whether every valid value has something at a pointer: known and `required` at each step.

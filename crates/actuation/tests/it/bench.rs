@@ -8,70 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sinew_actuation::{Act, Latch, Manifests, Parts};
 use sinew_contract::*;
-use sinew_testkit::SimClock;
-
-/// A log in memory: numbers and chains entries, guards nothing.
-#[derive(Default)]
-pub struct MemoryLog(Mutex<Vec<Arc<Entry>>>);
-
-impl MemoryLog {
-    fn push(&self, draft: Draft, first: u64) -> EntryRef {
-        let mut log = self.0.lock().expect("not poisoned");
-        let seq = Seq(log.len() as u64 + 1);
-        let previous = log.last().map_or(Digest::ZERO, |e| e.hash);
-        let hash = sinew_expr::digest_value(&json!([previous, seq, draft.record]));
-        let cause = match draft.cause {
-            Cause::Outside => None,
-            Cause::Entry(seq) => Some(seq),
-            Cause::InBatch(at) => Some(Seq(first + at as u64)),
-        };
-        let run = if let OfRun::Is(run) = draft.run { Some(run) } else { None };
-        let header = Header {
-            format: 1,
-            log: LogId::ZERO,
-            epoch: 0,
-            seq,
-            previous,
-            scope: draft.scope,
-            kind: draft.record.code(),
-            run,
-            cause,
-            principal: draft.principal,
-            observed: Timestamp(0),
-            recorded: Timestamp(0),
-            boot: BootTime(0),
-            subjects: Vec::new(),
-            touches: Vec::new(),
-            labels: Digest::ZERO,
-            payload: Digest::ZERO,
-        };
-        let entry = Entry { header, hash, record: draft.record, labels: draft.labels };
-        log.push(Arc::new(entry));
-        EntryRef { seq, hash }
-    }
-}
-
-#[async_trait]
-impl Journal for MemoryLog {
-    async fn append(&self, batch: Vec<Draft>, _: Expect) -> Result<Appended, Failure> {
-        let first = self.tail().seq.0 + 1;
-        Ok(Appended { entries: batch.into_iter().map(|draft| self.push(draft, first)).collect() })
-    }
-    fn read(&self, from: Seq, limit: usize) -> Result<Vec<Arc<Entry>>, Failure> {
-        let log = self.0.lock().expect("not poisoned");
-        Ok(log.iter().filter(|e| e.seq() >= from).take(limit).cloned().collect())
-    }
-    fn follow(&self, _: Seq) -> Box<dyn Follow> {
-        unreachable!("the last hop does not follow")
-    }
-    fn tail(&self) -> EntryRef {
-        let log = self.0.lock().expect("not poisoned");
-        log.last().map_or(EntryRef { seq: Seq::ZERO, hash: Digest::ZERO }, |e| e.reference())
-    }
-    fn id(&self) -> LogId {
-        LogId::ZERO
-    }
-}
+use sinew_testkit::{MemoryJournal, SimClock};
 
 /// Says what it was told to say, in order, and notes what it was asked.
 pub struct Scripted {
@@ -173,15 +110,44 @@ required = ["refund"]
 properties = { refund = { type = "string" } }
 "#;
 
+const VALVE: &str = r#"
+name = "open-valve"
+version = 1
+title = "Open the valve to {opening} %"
+risk = "The tank runs over."
+class = "physical"
+device = "valve"
+operation = { method = "POST", path = "/opening" }
+expiry = "2s"
+[args]
+type = "object"
+additionalProperties = false
+required = ["opening"]
+properties = { opening = { type = "number" } }
+[physical]
+safe-state = { method = "POST", path = "/close" }
+dead-man = "500ms"
+rate-max-per-s = 1000.0
+interlocks = ["guard-closed"]
+stop-category = "1"
+hold-is-safe = false
+[physical.envelope."/opening"]
+unit = "%"
+min = 0.0
+max = 80.0
+"#;
+
 pub fn texts() -> Vec<(String, String)> {
-    vec![("pay.toml".to_owned(), PAY.to_owned()), ("unpay.toml".to_owned(), UNPAY.to_owned())]
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    vec![file("pay.toml", PAY), file("unpay.toml", UNPAY), file("open-valve.toml", VALVE)]
 }
 
 /// One log, one shop, one clock, one data directory; the last hop on top can be restarted.
 pub struct Bench {
-    pub log: Arc<MemoryLog>,
+    pub log: Arc<MemoryJournal>,
     pub shop: Arc<Scripted>,
     pub web: Arc<Scripted>,
+    pub valve: Arc<Scripted>,
     pub clock: Arc<SimClock>,
     pub dir: tempfile::TempDir,
     pub act: Arc<Act>,
@@ -189,17 +155,22 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
-        let log = Arc::new(MemoryLog::default());
         let clock = Arc::new(SimClock::default());
+        let log = Arc::new(MemoryJournal::new(clock.clone()));
         let dir = tempfile::tempdir().expect("a directory");
-        let (shop, web) = (Scripted::new("shop"), Scripted::new("http"));
-        let act = Arc::new(make(&log, &shop, &web, &clock, dir.path()));
-        Self { log, shop, web, clock, dir, act }
+        let (shop, web, valve) = (Scripted::new("shop"), Scripted::new("http"), Scripted::new("valve"));
+        let act = Arc::new(Act::new(parts(&log, [&shop, &web, &valve], &clock, dir.path())));
+        Self { log, shop, web, valve, clock, dir, act }
+    }
+
+    /// What a last hop over the same things is made of.
+    pub fn parts(&self) -> Parts {
+        parts(&self.log, [&self.shop, &self.web, &self.valve], &self.clock, self.dir.path())
     }
 
     /// A new process over the same log: everything in memory is made anew.
     pub fn restart(&mut self) {
-        self.act = Arc::new(make(&self.log, &self.shop, &self.web, &self.clock, self.dir.path()));
+        self.act = Arc::new(Act::new(self.parts()));
         for entry in self.log.read(Seq(1), usize::MAX).expect("readable") {
             self.act.observe(&entry);
         }
@@ -278,25 +249,14 @@ impl Bench {
     }
 }
 
-fn make(
-    log: &Arc<MemoryLog>,
-    shop: &Arc<Scripted>,
-    web: &Arc<Scripted>,
-    clock: &Arc<SimClock>,
-    dir: &std::path::Path,
-) -> Act {
-    Act::new(parts(log, shop, web, clock, dir))
-}
-
-pub fn parts(
-    log: &Arc<MemoryLog>,
-    shop: &Arc<Scripted>,
-    web: &Arc<Scripted>,
+fn parts(
+    log: &Arc<MemoryJournal>,
+    devices: [&Arc<Scripted>; 3],
     clock: &Arc<SimClock>,
     dir: &std::path::Path,
 ) -> Parts {
-    let devices: [Arc<dyn Device>; 2] = [shop.clone(), web.clone()];
-    let devices: BTreeMap<_, _> = devices.into_iter().map(|d| (d.id().clone(), d)).collect();
+    let devices: BTreeMap<_, _> =
+        devices.into_iter().map(|d| (d.id().clone(), Arc::clone(d) as Arc<dyn Device>)).collect();
     let manifests = Manifests::load(&texts(), &devices).expect("good manifests");
     let latch = Latch::open(dir).expect("a latch");
     Parts {

@@ -183,9 +183,21 @@ async fn a_wish_is_checked_and_put_into_words() {
         assert_eq!(failure.kind(), kind);
         assert!(failure.to_string().contains(word), "{failure}");
     };
-    check("steal", json!({}), ErrorKind::Missing, "no capability `steal`; there are: http.get, http.head, pay, unpay");
+    check("steal", json!({}), ErrorKind::Missing, "there are: http.get, http.head, open-valve, pay, unpay");
     check("unpay", json!({}), ErrorKind::Invalid, "refund");
     check("unpay", json!({ "refund": "x", "more": 1 }), ErrorKind::Invalid, "more");
     let amount = json!({ "minor": 1e30, "currency": "EUR" });
     check("pay", json!({ "order": "O-1", "amount": amount }), ErrorKind::Invalid, "not a whole number");
+}
+
+#[tokio::test]
+async fn a_key_that_has_ended_is_not_used_again_whatever_stands_in_the_log() {
+    let bench = Bench::new();
+    let one = pay(1, "k1", "O-1", 500);
+    assert_eq!(bench.go(&one).await.word(), "done");
+    // An intent that planning would never write: the key has its last word.
+    let again = bench.intend(&one).await;
+    let outcome = bench.act.carry_out(again).await;
+    assert_eq!(refused_by(&outcome), "key", "{outcome:?}");
+    assert_eq!(bench.shop.calls(), 1);
 }

@@ -4,8 +4,10 @@ mod bench;
 mod carrying_out;
 mod history;
 mod keys;
+mod matter;
 #[cfg(feature = "faults")]
 mod mutants;
 mod reflexes;
 mod settling;
 mod shipped;
+mod stopping;

@@ -12,8 +12,7 @@ use crate::bench::*;
 async fn the_blind_retry_mutant_sends_an_unknown_again() {
     let mut bench = Bench::new();
     let plan = Arc::new(Plan::blind_retry());
-    let parts = parts(&bench.log, &bench.shop, &bench.web, &bench.clock, bench.dir.path());
-    bench.act = Arc::new(Act::new(parts).with_faults(plan.clone()));
+    bench.act = Arc::new(Act::new(bench.parts()).with_faults(plan.clone()));
     bench.shop.will_write(Err(failure(ErrorKind::Broken, "cut")));
     let permit = bench.intend(&pay(1, "k", "O-1", 500)).await;
     assert_eq!(bench.act.carry_out(permit).await.word(), "done");
