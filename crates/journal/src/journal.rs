@@ -83,7 +83,7 @@ pub(crate) fn open_core(
 }
 
 /// Bytes that one batch may take: what the options say, and never more than a segment holds.
-fn batch_bytes_max(options: &Options) -> usize {
+pub(crate) fn batch_bytes_max(options: &Options) -> usize {
     let segment = usize::try_from(options.segment_bytes()).unwrap_or(usize::MAX);
     options.batch_bytes_max.min(segment - OPENING_SIZE - SEAL_SIZE)
 }

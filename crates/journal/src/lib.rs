@@ -9,6 +9,7 @@
 //! | `disk` | the seam to the disk: [`RealDisk`], and [`SimDisk`] that fails as disks fail |
 //! | `frame`, `header`, `segment` | the bytes |
 //! | `prepare`, `writer`, `log` | the way in: callers prepare, one thread commits groups |
+//! | `driven` | [`DrivenLog`]: the same core without threads, for simulations |
 //! | `reader`, `shared`, `window` | the way out, and what is kept in memory |
 //! | `recover`, `verify` | opening after a crash, and proving offline that nothing changed |
 //! | `keyring`, `seal` | keys, and payloads that can be erased without breaking the chain |
@@ -26,6 +27,7 @@ mod blobs;
 mod checkpoint;
 mod data_dir;
 mod disk;
+mod driven;
 mod errands;
 mod error;
 #[cfg(feature = "faults")]
@@ -53,6 +55,7 @@ mod writer;
 pub use blobs::FileBlobs;
 pub use data_dir::{DataDir, FORMAT};
 pub use disk::{Disk, DiskFile, LockGuard, Mode, RealDisk, SimDisk};
+pub use driven::DrivenLog;
 pub use error::{Flaw, OpenError};
 pub use journal::FileLog;
 pub use options::Options;

@@ -56,7 +56,12 @@ pub(crate) fn encode(record: &Record, labels: &LabelMap) -> Result<Vec<u8>, Seal
     // 512: most records are below, and one allocation is cheaper than five.
     let mut bytes = Vec::with_capacity(512);
     serde_json::to_writer(&mut bytes, &Given { record, labels }).map_err(SealFault::Write)?;
-    if depth(&bytes) > DEPTH_MAX { Err(SealFault::Deep) } else { Ok(bytes) }
+    if may_be_deep(&bytes) && depth(&bytes) > DEPTH_MAX { Err(SealFault::Deep) } else { Ok(bytes) }
+}
+
+/// Says whether there are enough opening brackets at all, inside of text or not: most records need no second look.
+fn may_be_deep(json: &[u8]) -> bool {
+    json.iter().map(|byte| usize::from(matches!(byte, b'{' | b'['))).sum::<usize>() > DEPTH_MAX
 }
 
 /// How deep well-formed JSON is nested.

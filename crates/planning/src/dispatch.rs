@@ -209,15 +209,17 @@ impl Dispatcher {
         let clock = Arc::clone(&self.shared.ports.clock);
         loop {
             let due = self.next_due();
-            // Cancel safe: `next` and `sleep_until` say so, the others are tokio's own.
+            // Cancel safe: `next` and `sleep_until` say so, the others are tokio's own. In this order, and not in one
+            // drawn by chance: what is rare comes first, so nothing starves, and a simulation stays in step.
             tokio::select! {
-                batch = follower.next(FOLD_BATCH) => self.advance(&batch?).await?,
-                () = clock.sleep_until(due) => {
+                biased;
+                () = told(&mut stop) => return Ok(()),
+                Some(ended) = self.tasks.join_next() => ended.map_err(crashed)??,
+                () = falls_due(clock.as_ref(), due) => {
                     self.fire(clock.now().wall);
                     self.tick(clock.now().wall);
                 }
-                Some(ended) = self.tasks.join_next() => ended.map_err(crashed)??,
-                () = told(&mut stop) => return Ok(()),
+                batch = follower.next(FOLD_BATCH) => self.advance(&batch?).await?,
             }
         }
     }
@@ -344,10 +346,10 @@ impl Dispatcher {
     }
 
     /// When the next wait, gate or start by the clock falls due.
-    fn next_due(&self) -> Timestamp {
+    fn next_due(&self) -> Option<Timestamp> {
         let waits = self.shared.progress().next_due();
         let beats = self.engine.beats().filter(|(_, playbook)| !self.ticking.contains(playbook.name()));
-        waits.into_iter().chain(beats.map(|(at, _)| at)).min().unwrap_or(Timestamp(i64::MAX))
+        waits.into_iter().chain(beats.map(|(at, _)| at)).min()
     }
 
     /// Journals the starts by the clock that have fallen due: each is an event, and the event starts the run.
@@ -386,6 +388,14 @@ async fn start_all(shared: Arc<Shared>, mut drafts: mpsc::Receiver<Draft>) -> Re
         shared.append(std::mem::take(&mut batch), Expect::Anything).await?;
     }
     Ok(())
+}
+
+/// Returns when the first wait or gate falls due; never where there is none. Cancel safe.
+async fn falls_due(clock: &dyn Clock, due: Option<Timestamp>) {
+    match due {
+        Some(due) => clock.sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Returns when it is said, or when nobody can say it any more. Cancel safe.

@@ -103,7 +103,7 @@ impl Engine {
     /// Folds the next entry in and returns what it makes the runs ask for. Entries come in order, without a gap.
     pub fn apply(&mut self, entry: &Entry) -> Vec<Effect> {
         self.folded = entry.seq();
-        let now = Moment { seq: entry.seq(), at: entry.header.recorded };
+        let now = Moment { seq: entry.seq(), at: time_of(entry) };
         match (&entry.record, entry.header.run) {
             (Record::Booted(booted), _) => {
                 self.beats.booted(booted.catalogue, now.at);
@@ -342,7 +342,28 @@ impl Engine {
     }
 }
 
+/// When an entry was recorded: the only time that the fold knows.
+#[cfg(not(feature = "faults"))]
+fn time_of(entry: &Entry) -> sinew_contract::Timestamp {
+    entry.header.recorded
+}
+
+#[cfg(feature = "faults")]
+fn time_of(entry: &Entry) -> sinew_contract::Timestamp {
+    crate::mutants::time(entry.header.recorded)
+}
+
 /// What the entry that was just folded made a run ask.
 fn asked_now(live: &Live, now: Moment) -> Vec<Effect> {
-    live.queue.iter().filter(|asked| asked.cause == now.seq).map(|asked| asked.effect.clone()).collect()
+    in_order(live.queue.iter().filter(|asked| asked.cause == now.seq).map(|asked| asked.effect.clone()).collect())
+}
+
+#[cfg(not(feature = "faults"))]
+fn in_order(asked: Vec<Effect>) -> Vec<Effect> {
+    asked
+}
+
+#[cfg(feature = "faults")]
+fn in_order(asked: Vec<Effect>) -> Vec<Effect> {
+    crate::mutants::order(asked)
 }

@@ -11,6 +11,8 @@ mod engine;
 mod faults;
 mod finding;
 mod functions;
+#[cfg(feature = "faults")]
+pub mod mutants;
 mod playbook;
 mod progress;
 mod whatif;

@@ -47,6 +47,11 @@ impl SimClock {
         });
     }
 
+    /// The moment of the earliest sleeper.
+    pub fn next_sleeper(&self) -> Option<Timestamp> {
+        self.sleepers.borrow().iter().min().copied()
+    }
+
     /// Moves on to the moment of the earliest sleeper; says whether there was one.
     pub fn advance_to_next_sleeper(&self) -> bool {
         let next = self.sleepers.borrow().iter().min().copied();
