@@ -148,7 +148,9 @@ impl Driver {
         }
         for _ in 0..STEPS_MAX {
             self.quiet().await;
-            self.look().await?;
+            if !self.look().await? {
+                continue;
+            }
             if self.is_over() {
                 return self.judge();
             }
@@ -187,8 +189,8 @@ impl Driver {
         }
     }
 
-    /// Takes in what is durable now; what senders have been told; and whether the process is still there.
-    async fn look(&mut self) -> Result<(), String> {
+    /// Takes in what is durable now and what senders have been told; says whether the process is still the same.
+    async fn look(&mut self) -> Result<bool, String> {
         if let Some(house) = &self.house {
             let fresh = house.log.read(Seq(self.entries.len() as u64 + 1), usize::MAX);
             // A disk without power cannot be read; what was published before is in memory or read after the next start.
@@ -206,10 +208,10 @@ impl Driver {
                 self.outbox.push(sent.event);
             }
         }
-        if self.house.as_ref().is_some_and(House::is_down) {
-            return self.power_fails("the process ended by itself").await;
+        if self.ground.disk.is_off() || self.house.as_ref().is_some_and(House::is_down) {
+            return self.power_fails("the power is gone").await.map(|()| false);
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn step(&mut self) -> Result<(), String> {

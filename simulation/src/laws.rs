@@ -45,10 +45,7 @@ impl Tally {
 
     /// Nothing is owed any more.
     pub fn is_settled(&self) -> bool {
-        self.events > 0
-            && self.started.len() >= self.events
-            && self.live().next().is_none()
-            && self.open.is_empty()
+        self.events > 0 && self.started.len() >= self.events && self.live().next().is_none() && self.open.is_empty()
     }
 }
 
@@ -104,12 +101,20 @@ fn folds_again(entries: &[Arc<Entry>], playbook: &Arc<Playbook>) -> Result<(), S
     }
 }
 
+/// A thing is free again once what was done to it has been undone, and not before.
 fn once_per_thing(ledger: &BTreeMap<String, Deed>) -> Result<(), String> {
-    let mut seen = BTreeMap::new();
-    for (key, deed) in ledger.iter().filter(|(_, deed)| deed.receipt.is_some()) {
-        let Some(natural) = &deed.natural else { continue };
-        if let Some(other) = seen.insert((&deed.capability, natural), key) {
-            return Err(format!("`{}` was done twice for {natural}: as `{other}` and `{key}`", deed.capability));
+    let done = |key: &str| ledger.get(key).filter(|deed| deed.receipt.is_some());
+    let mut deeds: BTreeMap<_, Vec<(&String, &Deed)>> = BTreeMap::new();
+    for (key, deed) in ledger.iter().filter(|(key, deed)| deed.natural.is_some() && done(key).is_some()) {
+        deeds.entry((&deed.capability, &deed.natural)).or_default().push((key, deed));
+    }
+    for (thing, mut all) in deeds {
+        all.sort_by_key(|(_, deed)| deed.number);
+        for ((before, _), (after, deed)) in all.iter().zip(all.iter().skip(1)) {
+            let undone = done(&format!("undo/{before}")).is_some_and(|undo| undo.number < deed.number);
+            if !undone {
+                return Err(format!("{thing:?} was done twice: as `{before}` and `{after}`"));
+            }
         }
     }
     Ok(())

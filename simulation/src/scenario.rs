@@ -25,10 +25,15 @@ macro_rules! playbook {
         Scenario {
             name: $name,
             text: concat!(
-                "document: { dsl: '1.0.3', namespace: simulation, name: ", $name, ", version: '1.0.0'", $meta, " }\n",
+                "document: { dsl: '1.0.3', namespace: simulation, name: ",
+                $name,
+                ", version: '1.0.0'",
+                $meta,
+                " }\n",
                 "schedule: { on: { one: { with: { type: sinew.scan.v1 } } } }\n",
                 "input: { from: '${ .[0].data }' }\n",
-                "do:\n", $tasks
+                "do:\n",
+                $tasks
             ),
         }
     };

@@ -23,6 +23,8 @@ const FAULTS_MAX: u32 = 6;
 pub(crate) struct Deed {
     pub capability: String,
     pub natural: Option<String>,
+    /// How many were done or refused before.
+    pub number: usize,
     /// None where the shop refused it.
     pub receipt: Option<Value>,
 }
@@ -127,8 +129,11 @@ impl Shop {
         let deed = state.ledger.entry(command.key.clone()).or_insert_with(|| Deed {
             capability: command.capability.to_string(),
             natural: command.natural_key.clone(),
-            receipt: (!refuses).then(|| json!({ "refund": format!("f{number}"), "movement": format!("m{number}"),
-                                               "message": format!("t{number}") })),
+            number,
+            receipt: (!refuses).then(|| {
+                json!({ "refund": format!("f{number}"), "movement": format!("m{number}"),
+                                               "message": format!("t{number}") })
+            }),
         });
         match &deed.receipt {
             Some(receipt) => Reply::Accepted(receipt.clone()),
