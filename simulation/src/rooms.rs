@@ -34,7 +34,7 @@ impl Model for Rooms {
         let value = if ask.template.is_some() {
             json!({ "subject": "Your return", "body": "Thank you." })
         } else {
-            json!({ "verdict": verdict, "restockable": price % 2 == 0, "reason": "by price" })
+            json!({ "verdict": verdict, "restockable": price.is_multiple_of(2), "reason": "by price" })
         };
         Ok(Proposal {
             value,
