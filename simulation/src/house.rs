@@ -76,6 +76,7 @@ impl Ground {
             approvers: Approvers { role: "returns-lead".to_owned(), quorum: 1, not_by: Vec::new() },
             gate_life: Duration::from_secs(3_600),
             catalogue: Digest([1; 32]),
+            records: Vec::new(),
         };
         let booted = Booted { version: "0".to_owned(), catalogue: Digest([1; 32]), policy: Digest::ZERO };
         append(&log, Draft::new(principal("sinew"), Record::Booted(booted))).await.map_err(|e| e.to_string())?;

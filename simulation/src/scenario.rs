@@ -128,6 +128,7 @@ impl Scenario {
             rules: names(&["return-decision"]),
             templates: names(&["return-message"]),
             roles: names(&["returns-lead"]),
+            ..Known::default()
         };
         let (playbook, findings) = check(self.text, &known);
         let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();

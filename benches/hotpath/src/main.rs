@@ -103,6 +103,7 @@ fn settings() -> Anything<Settings> {
         approvers: Approvers { role: "owner".to_owned(), quorum: 1, not_by: Vec::new() },
         gate_life: Duration::from_secs(60),
         catalogue: Digest::ZERO,
+        records: Vec::new(),
     })
 }
 

@@ -19,6 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde_json::Value;
 use sinew_contract::{
     Actuator, Appended, Approvers, Clock, Digest, Draft, EffectId, Entry, ErrorKind, Expect, Failure, Journal, Model,
+    OfRun,
     PlaybookName, Policy, PrincipalId, Recall, Record, RunId, Scope, Seq, Timestamp,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -115,6 +116,8 @@ pub struct Dispatcher {
     /// Wishes without a last word, of runs that have not ended.
     acts: BTreeMap<EffectId, Arc<ActAsk>>,
     tasks: JoinSet<Result<(), Failure>>,
+    /// Passed tasks and ends of what was folded last, each with what must stand with it.
+    riding: Vec<Vec<Draft>>,
     starter: mpsc::Sender<Draft>,
     next: Seq,
     /// Playbooks whose start by the clock is on its way into the log.
@@ -140,8 +143,8 @@ impl Dispatcher {
         tasks.spawn(start_all(Arc::clone(&shared), drafts));
         let next = Seq::ZERO.next();
         let (acts, deployed) = (BTreeMap::new(), (Digest::ZERO, Seq::ZERO));
-        let ticking = BTreeSet::new();
-        Self { shared, engine, folded, acts, tasks, starter, next, ticking, deployed }
+        let (ticking, riding) = (BTreeSet::new(), Vec::new());
+        Self { shared, engine, folded, acts, tasks, riding, starter, next, ticking, deployed }
     }
 
     /// Where people answer gates and cancel runs.
@@ -180,6 +183,7 @@ impl Dispatcher {
         }
         let asked: HashSet<_> = pending.iter().filter_map(Effect::id).collect();
         self.launch(pending, None);
+        self.ride();
         self.settle_orphans(&asked);
         Ok(())
     }
@@ -236,6 +240,7 @@ impl Dispatcher {
                 self.wake(answered.effect);
             }
         }
+        self.ride();
         Ok(())
     }
 
@@ -289,12 +294,31 @@ impl Dispatcher {
                 Effect::Note { run, cause, stepped } => {
                     notes.push(draft::note(&self.shared, run, cause, stepped));
                 }
-                question => self.ask(question, std::mem::take(&mut notes), cause),
+                question => {
+                    let mut all = self.earlier(&question);
+                    all.append(&mut notes);
+                    self.ask(question, all, cause);
+                }
             }
         }
         if !notes.is_empty() {
+            self.riding.push(notes);
+        }
+    }
+
+    /// What the run of a question has riding already: it must stand in the log before what comes with the question.
+    fn earlier(&mut self, question: &Effect) -> Vec<Draft> {
+        let Some(run) = question.id().map(|id| OfRun::Is(id.run)) else { return Vec::new() };
+        let of_run = |unit: &mut Vec<Draft>| unit.iter().any(|draft| draft.run == run);
+        self.riding.extract_if(.., of_run).flatten().collect()
+    }
+
+    /// Journals together what asked nothing: the runs that one fold moved share one append.
+    fn ride(&mut self) {
+        let riding = std::mem::take(&mut self.riding);
+        if !riding.is_empty() {
             let shared = Arc::clone(&self.shared);
-            self.tasks.spawn(async move { shared.append(notes, Expect::Anything).await.map(drop) });
+            self.tasks.spawn(async move { ask::ride(&shared, riding).await });
         }
     }
 
@@ -310,6 +334,11 @@ impl Dispatcher {
             let shared = Arc::clone(&self.shared);
             self.tasks.spawn(async move { shared.append(drafts, Expect::Anything).await.map(drop) });
             return;
+        }
+        if let Effect::End { run, cause, end } = question {
+            let mut all = notes;
+            all.push(draft::ended(&self.shared, run, cause, end));
+            return self.riding.push(all);
         }
         let shared = Arc::clone(&self.shared);
         let begun = question.id().is_some_and(|id| begun(&shared.progress(), id));

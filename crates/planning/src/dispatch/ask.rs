@@ -30,16 +30,27 @@ pub(super) async fn carry_out(
         Effect::Timer { effect, due } if !begun => {
             Some(draft::of_run(shared, effect.run, cause, Record::TimerSet(TimerSet { effect, due })))
         }
-        Effect::End { run, cause, end } => {
-            let record = Record::RunEnded(sinew_contract::RunEnded { end });
-            Some(draft::of_run(shared, run, Some(cause), record))
-        }
+        Effect::End { run, cause, end } => Some(draft::ended(shared, run, cause, end)),
         Effect::Note { run, cause, stepped } => Some(draft::note(shared, run, cause, stepped)),
         Effect::Emit(effect, event) => Some(draft::emitted(shared, effect, *event, cause)),
         Effect::Act(_) | Effect::Spawn(_) | Effect::Approve(_) | Effect::Timer { .. } => None,
     };
     notes.extend(answer);
     if notes.is_empty() { Ok(()) } else { append(shared, notes).await }
+}
+
+/// Appends what passed tasks and ended runs have to say, together; where the log cannot take it all at once, one by one.
+pub(super) async fn ride(shared: &Shared, riding: Vec<Vec<Draft>>) -> Result<(), Failure> {
+    if riding.len() > 1 {
+        match shared.append(riding.concat(), Expect::Anything).await {
+            Err(failure) if failure.kind() == ErrorKind::Invalid => {}
+            other => return other.map(drop),
+        }
+    }
+    for one in riding {
+        append(shared, one).await?;
+    }
+    Ok(())
 }
 
 /// Appends an answer; one that the log cannot take is answered by an error of the playbook instead.

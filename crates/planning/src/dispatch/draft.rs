@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 use sinew_contract::{
-    Answered, Cause, Draft, EffectId, Entry, Event, Fault, Label, OfRun, PlaybookName, PrincipalId, Record, RunId,
-    RunStarted, Seq, Stepped, Timestamp,
+    Answered, Cause, Draft, EffectId, Entry, Event, Fault, Label, OfRun, PlaybookName, PrincipalId, Record, RunEnd,
+    RunEnded, RunId, RunStarted, Seq, Stepped, Timestamp,
 };
 
 use super::Shared;
@@ -95,6 +95,11 @@ pub(super) fn unanswerable(shared: &Shared, effect: EffectId, fault: Fault, caus
 /// A passed task.
 pub(super) fn note(shared: &Shared, run: RunId, cause: Seq, stepped: Stepped) -> Draft {
     of_run(shared, run, Some(cause), Record::Stepped(stepped))
+}
+
+/// The end of a run.
+pub(super) fn ended(shared: &Shared, run: RunId, cause: Seq, end: RunEnd) -> Draft {
+    of_run(shared, run, Some(cause), Record::RunEnded(RunEnded { end }))
 }
 
 /// Any record of a run; without a known cause, the run's own first entry is the cause.

@@ -64,7 +64,7 @@ async fn a_failed_try_is_repeated_under_the_same_key_with_backoff_up_to_the_limi
     let house = begin(&bench).await;
     for (tries, wait_ms) in [(1, 1_000), (2, 2_000)] {
         bench.until("concluded", tries).await;
-        bench.clock.wait_for_sleepers(2).await;
+        bench.clock.wait_for_sleepers(1).await;
         bench.clock.advance(Duration::from_millis(wait_ms - 1));
         bench.quiet().await;
         assert_eq!(carried(&bench).len(), tries, "it waits its turn");
