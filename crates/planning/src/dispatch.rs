@@ -19,8 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use serde_json::Value;
 use sinew_contract::{
     Actuator, Appended, Approvers, Clock, Digest, Draft, EffectId, Entry, ErrorKind, Expect, Failure, Journal, Model,
-    OfRun,
-    PlaybookName, Policy, PrincipalId, Recall, Record, RunId, Scope, Seq, Timestamp,
+    OfRun, PlaybookName, Policy, PrincipalId, Recall, Record, RunId, Scope, Seq, Timestamp,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
