@@ -3,6 +3,9 @@
 //! `hotpath strict|native CONCURRENCY RUNS [DIR]` starts runs of ten pure steps by hand and waits for their ends, as
 //! `sinew bench durable` does, without policy, devices and the rest of the house. Prints runs per second and what each
 //! step took of the processor. Under callgrind, the difference of two counts of runs is what the runs alone cost.
+//!
+//! `hotpath waiting N [DIR]` leaves N runs waiting for a time, with 2 KiB of context each, and prints the memory that the
+//! process holds; then it closes the log, folds all of it again as a restart does, and prints entries per second.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -27,13 +30,71 @@ type Anything<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> Anything<()> {
     let args: Vec<_> = std::env::args().skip(1).collect();
-    let [mode, concurrency, runs, rest @ ..] = args.as_slice() else {
-        return Err("usage: hotpath strict|native CONCURRENCY RUNS [DIR]".into());
-    };
-    let base = rest.first().map_or_else(std::env::temp_dir, Into::into);
-    let dir = tempfile::tempdir_in(base)?;
+    let place = |rest: &[String]| tempfile::tempdir_in(rest.first().map_or_else(std::env::temp_dir, Into::into));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(measure(mode, concurrency.parse()?, runs.parse()?, dir.path()))
+    match args.as_slice() {
+        [mode, runs, rest @ ..] if mode == "waiting" => {
+            let dir = place(rest)?;
+            runtime.block_on(wait(runs.parse()?, dir.path()))
+        }
+        [mode, concurrency, runs, rest @ ..] => {
+            let dir = place(rest)?;
+            runtime.block_on(measure(mode, concurrency.parse()?, runs.parse()?, dir.path()))
+        }
+        _ => Err("usage: hotpath strict|native CONCURRENCY RUNS [DIR] | waiting RUNS [DIR]".into()),
+    }
+}
+
+/// Leaves runs waiting, tells what they hold, and folds them again.
+async fn wait(runs: u32, dir: &Path) -> Anything<()> {
+    let dir = DataDir::open(Arc::new(RealDisk), dir)?;
+    let (log, _) = FileLog::open(&dir, &Options::default(), Arc::new(Machine))?;
+    let log = Arc::new(log);
+    let text = "document: { dsl: '1.0.3', namespace: bench, name: waits, version: '1.0.0' }\n\
+                do:\n  - keep: { set: '${ . }', export: { as: '${ . }' } }\n  - wait: { wait: P30D }\n";
+    let (playbook, findings) = check(text, &Known::default());
+    let playbook = Arc::new(playbook.ok_or_else(|| format!("{findings:?}"))?);
+    let before = resident_mib();
+    let mut dispatcher = Dispatcher::new(ports(&log), settings()?, Engine::new([Arc::clone(&playbook)]));
+    dispatcher.recover().await?;
+    let (desk, by): (_, PrincipalId) = (dispatcher.desk(), "person:bench".parse()?);
+    let (stop, stopping) = watch::channel(false);
+    let running = tokio::spawn(dispatcher.run(stopping));
+    let mut starting = tokio::task::JoinSet::new();
+    for n in 0..runs {
+        let (desk, playbook, by) = (desk.clone(), Arc::clone(&playbook), by.clone());
+        starting.spawn(async move { desk.start(&playbook, json!({ "n": n, "text": "x".repeat(2_000) }), by).await });
+        if starting.len() >= 256 {
+            starting.join_next().await.transpose()?.transpose()?;
+        }
+    }
+    while let Some(started) = starting.join_next().await {
+        started??;
+    }
+    let mut follower = log.follow(log.tail().seq.next());
+    // Each waiting run has a start, a passed task and a timer.
+    while log.tail().seq.0 < u64::from(runs) * 3 {
+        follower.next(256).await?;
+    }
+    desk.catch_up().await?;
+    println!("{runs} waiting runs hold {} MiB more than none", resident_mib().saturating_sub(before));
+    stop.send_replace(true);
+    running.await??;
+    let entries = log.tail().seq.0;
+    let started = Instant::now();
+    let mut again = Dispatcher::new(ports(&log), settings()?, Engine::new([playbook]));
+    again.recover().await?;
+    let took = started.elapsed().as_secs_f64();
+    println!("{entries} entries folded again in {took:.2} s: {:.0} a second", entries as f64 / took);
+    log.close().await;
+    Ok(())
+}
+
+/// What the process holds in memory.
+fn resident_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().split(' ').next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1_024
 }
 
 async fn measure(mode: &str, concurrency: usize, runs: u32, dir: &Path) -> Anything<()> {

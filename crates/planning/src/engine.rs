@@ -344,12 +344,12 @@ impl Engine {
 
 /// When an entry was recorded: the only time that the fold knows.
 #[cfg(not(feature = "faults"))]
-fn time_of(entry: &Entry) -> sinew_contract::Timestamp {
+fn time_of(entry: &Entry) -> Timestamp {
     entry.header.recorded
 }
 
 #[cfg(feature = "faults")]
-fn time_of(entry: &Entry) -> sinew_contract::Timestamp {
+fn time_of(entry: &Entry) -> Timestamp {
     crate::mutants::time(entry.header.recorded)
 }
 
