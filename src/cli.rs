@@ -7,6 +7,7 @@ mod audit;
 mod bench;
 mod client;
 mod demo;
+mod device;
 mod doctor;
 mod eval;
 mod inbox;
@@ -81,6 +82,9 @@ enum Command {
     Playbook(playbook::Command),
     /// Look for what is missing or wrong on this machine or in a deployment.
     Doctor(doctor::Args),
+    /// Look at devices, try them, add one from its own description.
+    #[command(subcommand)]
+    Device(device::Command),
     /// What is remembered: search it, show where it comes from, pin, end and forget it.
     #[command(subcommand)]
     Memory(memory::Command),
@@ -199,6 +203,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Replay(args) => replay::run(named, &args, json),
         Command::People(args) => people::run(named.as_deref(), &args, json),
         Command::Playbook(args) => playbook::run(&args, json),
+        Command::Device(args) => device::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, &data, json),
         Command::Memory(command) => memory::run(&data, &command, json),
         Command::Sql(args) => sql::run(&data, &args, json),

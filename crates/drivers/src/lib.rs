@@ -11,6 +11,7 @@
 //! | [`mqtt`] | topics of an MQTT broker: readings, events, reflexes, commands |
 //! | [`broker`] | a small broker of our own, for where there is no other |
 //! | [`wot`] | a thing that describes itself (W3C Web of Things) |
+//! | [`sim`] | a simulated plant, for demos and tests |
 //! | [`folder`] | pictures that appear in a folder |
 
 pub mod broker;
@@ -18,6 +19,7 @@ pub mod folder;
 pub mod http;
 pub mod mqtt;
 pub mod open;
+pub mod sim;
 pub mod surroundings;
 pub mod wot;
 
@@ -34,5 +36,6 @@ pub const DRIVERS: &[Driver] = &[
     Driver { name: "http", open: http::open_device },
     Driver { name: "mqtt", open: mqtt::open_device },
     Driver { name: "wot", open: wot::open_device },
+    Driver { name: "sim", open: sim::open_device },
     Driver { name: "folder", open: folder::open_device },
 ];

@@ -6,4 +6,5 @@ mod files;
 mod folder;
 mod mqtt;
 mod questions;
+mod sim;
 mod wot;
