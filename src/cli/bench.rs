@@ -2,6 +2,7 @@
 
 mod durable;
 mod memory;
+mod models;
 mod reflex;
 
 use clap::Subcommand;
@@ -20,6 +21,8 @@ pub enum Command {
     Reflex(reflex::Args),
     /// How fast memory finds and keeps: vectors, texts, series.
     Memory(memory::Args),
+    /// Measure what a call to a model costs through the room, with the journal on, beside the same client alone.
+    Models(models::Args),
 }
 
 /// Measures.
@@ -29,5 +32,6 @@ pub fn run(command: &Command, json: bool) -> Outcome {
         Command::DurableWorker => durable::work(),
         Command::Reflex(args) => reflex::run(args, json),
         Command::Memory(args) => memory::run(args, json),
+        Command::Models(args) => models::run(args, json),
     }
 }

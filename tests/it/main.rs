@@ -8,7 +8,10 @@ mod crash;
 mod house;
 mod injection;
 mod memory;
+mod models;
 mod pages;
 mod retail;
 mod stage;
 mod support;
+#[path = "../../crates/reasoning/tests/it/upstream.rs"]
+mod upstream;

@@ -121,6 +121,8 @@ impl Engine {
             (Record::Stepped(stepped), Some(run)) => self.stepped(run, stepped, now),
             (Record::RunEnded(ended), Some(run)) => self.ended(run, &ended.end, now),
             (Record::CancelAsked(asked), _) => self.cancel(asked.run, &asked.reason, now),
+            // A call is how an answer came about, not an answer.
+            (Record::ModelCalled(_), _) => Vec::new(),
             (record, _) => match record.effect() {
                 Some(id) => self.answer(id, entry, now),
                 None => Vec::new(),

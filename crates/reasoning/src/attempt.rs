@@ -25,7 +25,7 @@ pub struct Attempt {
     micros_max: i64,
     until: Option<Instant>,
     used: Mutex<Used>,
-    fit: Fit,
+    pub(crate) fit: Fit,
     /// Models that stand further up on the ladder.
     models_left: AtomicUsize,
 }

@@ -18,22 +18,23 @@ const SCHEMAS_MAX: usize = 256;
 /// Schemas that have been compiled before.
 #[derive(Debug, Default)]
 pub(crate) struct Schemas {
-    all: Mutex<BTreeMap<Digest, Arc<Schema>>>,
+    all: Mutex<BTreeMap<Arc<str>, Arc<Schema>>>,
 }
 
 impl Schemas {
-    fn get(&self, source: &Value) -> Result<Arc<Schema>, ExprError> {
-        let digest = digest_value(source);
+    /// The schema, compiled, and its text.
+    fn get(&self, source: &Value) -> Result<(Arc<Schema>, Arc<str>), ExprError> {
+        let text = source.to_string();
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(schema) = all.get(&digest) {
-            return Ok(Arc::clone(schema));
+        if let Some((text, schema)) = all.get_key_value(text.as_str()) {
+            return Ok((Arc::clone(schema), Arc::clone(text)));
         }
-        let schema = Arc::new(Schema::compile(source)?);
+        let (schema, text) = (Arc::new(Schema::compile(source)?), Arc::<str>::from(text));
         if all.len() >= SCHEMAS_MAX {
             all.clear();
         }
-        all.insert(digest, Arc::clone(&schema));
-        Ok(schema)
+        all.insert(Arc::clone(&text), Arc::clone(&schema));
+        Ok((schema, text))
     }
 }
 
@@ -42,22 +43,27 @@ impl Schemas {
 pub(crate) struct Fit {
     schema: Arc<Schema>,
     checks: Checks,
+    /// The schema as text.
+    pub(crate) schema_text: Arc<str>,
+    /// Digest of the question.
+    pub(crate) asked: Digest,
 }
 
 impl Fit {
     /// Compiles what a question asks for, before any rung is asked.
     pub(crate) fn of(ask: &Ask, schemas: &Schemas) -> Result<Self, Failure> {
         let wrong = |what: String| Failure::new(ErrorKind::Invalid, format!("question `{}` {what}", ask.effect));
-        let schema = schemas.get(&ask.schema).map_err(|e| wrong(format!("has a bad answer schema: {e}")))?;
+        let (schema, schema_text) =
+            schemas.get(&ask.schema).map_err(|e| wrong(format!("has a bad answer schema: {e}")))?;
         let checks = Checks::read(&ask.more.checks).map_err(|e| wrong(format!("has bad checks: {e}")))?;
-        Ok(Self { schema, checks })
+        Ok(Self { schema, checks, schema_text, asked: question_digest(ask) })
     }
 
     /// Whatever it is.
     #[cfg(test)]
     pub(crate) fn any() -> Self {
         let schema = Schema::compile(&json!(true)).expect("it is a schema");
-        Self { schema: Arc::new(schema), checks: Checks::default() }
+        Self { schema: Arc::new(schema), checks: Checks::default(), schema_text: "true".into(), asked: Digest::ZERO }
     }
 
     /// What is wrong with an answer, in one line each; empty where it fits.
@@ -80,7 +86,7 @@ pub(crate) fn label(inputs: &Label, rung: &str) -> Label {
 }
 
 /// The digest under which the same question is the same: all of it but who asks and the label.
-pub(crate) fn question_digest(ask: &Ask) -> Digest {
+fn question_digest(ask: &Ask) -> Digest {
     digest_value(&json!({
         "role": ask.role,
         "instruction": ask.instruction,

@@ -72,7 +72,7 @@ pub(crate) async fn climb(rungs: &[Arc<dyn Rung>], ask: &Ask, attempt: &Attempt)
         match fits {
             Ok(draft) => {
                 let low = has_models && models == 0 && !rung.is_model();
-                return Ok(Climbed { proposal: proposal(ask, name, draft), low, said });
+                return Ok(Climbed { proposal: proposal(ask, attempt, name, draft), low, said });
             }
             Err(reason) => {
                 debug!(effect = %ask.effect, rung = name, %reason, "rung could not answer");
@@ -85,12 +85,12 @@ pub(crate) async fn climb(rungs: &[Arc<dyn Rung>], ask: &Ask, attempt: &Attempt)
     Err(Failure::new(ErrorKind::Missing, text))
 }
 
-fn proposal(ask: &Ask, rung: &str, draft: Draft) -> Proposal {
+fn proposal(ask: &Ask, attempt: &Attempt, rung: &str, draft: Draft) -> Proposal {
     Proposal {
         value: draft.value,
         rung: rung.to_owned(),
         because: draft.because,
-        asked: check::question_digest(ask),
+        asked: attempt.fit.asked,
         cost: draft.cost,
         label: check::label(&ask.label, rung),
     }

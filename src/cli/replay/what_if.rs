@@ -18,6 +18,8 @@ use crate::deployment::Deployment;
 
 /// What is tried instead.
 #[derive(Clone, Debug, ClapArgs)]
+// Its group would have the name of the group that it is flattened into.
+#[group(skip)]
 pub struct Args {
     /// Tell what would have happened under the policies and playbooks of this deployment.
     #[arg(long)]

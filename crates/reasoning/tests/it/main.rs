@@ -1,6 +1,7 @@
 //! The room as its neighbours see it: through the `Model` port, with tables and templates as texts.
 
 mod budgets;
+mod hostile;
 mod house;
 mod ladder;
 mod models;
