@@ -116,7 +116,7 @@ async fn with_no_model_to_be_had_every_run_ends_on_a_rung_or_at_a_person() {
     let faults: Vec<_> = faults.into_iter().cycle().take(3).chain([Say::fault(503, &[], "{}")]).collect();
     let (folder, upstream) = (TempDir::new().expect("a folder"), Upstream::new(faults).await);
     let playbook = |n: usize| {
-        let more = if n % 2 == 0 { "template: letter" } else { "critical: true" };
+        let more = if n.is_multiple_of(2) { "template: letter" } else { "critical: true" };
         let ask = infer(n, more, 8);
         let person = "          - person:\n              call: approve:1.0.0@default\n              with:\n                \
                       question: Nobody could answer. What now?\n                approvers: { role: lead }\n                \
