@@ -37,6 +37,9 @@ pub struct AskMore {
     /// Checks beyond the schema, by name, as reasoning documents them. Null for none.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub checks: Value,
+    /// The conversation that the question goes on, as reasoning documents it. Null for none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub conversation: Value,
     /// The playbook that asks, where one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playbook: Option<PlaybookName>,

@@ -44,6 +44,11 @@ impl Function {
         FUNCTIONS.iter().find(|(_, function)| *function == self).map_or("", |(name, _)| name)
     }
 
+    /// The function of a name.
+    pub fn of(name: &str) -> Option<Self> {
+        FUNCTIONS.iter().find(|(own, _)| *own == name).map(|(_, function)| *function)
+    }
+
     /// Checks an evaluated `with`.
     pub fn check(self, with: &Value) -> Result<(), Vec<SchemaFinding>> {
         self.schema().check(with)
@@ -100,6 +105,7 @@ fn infer() -> (Value, Value) {
         "template": { "type": "string" },
         "onInvalid": { "enum": ["fault"] },
         "checks": { "type": "object" },
+        "conversation": { "type": "object" },
         "critical": { "type": "boolean" },
     });
     (json!(["instruction", "schema"]), properties)

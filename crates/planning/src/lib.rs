@@ -13,6 +13,7 @@ mod finding;
 mod functions;
 #[cfg(feature = "faults")]
 pub mod mutants;
+mod planner;
 mod playbook;
 mod progress;
 mod whatif;
@@ -24,6 +25,7 @@ pub use dispatch::{Dispatcher, Ports, Settings, SystemOfRecord};
 pub use effect::*;
 pub use engine::*;
 pub use finding::*;
+pub use planner::{Allow, Goal, PlanError, Planned, plan};
 pub use playbook::Playbook;
 pub use progress::{GateState, Progress};
 pub use whatif::{Alternative, Change, Course, Decided, History, Range, Report, Row, Thresholds, what_if};

@@ -14,7 +14,7 @@ use sinew_reasoning::{CallError, Endpoint};
 use sinew_testkit::SimClock;
 
 const DEADLINE: Duration = Duration::from_secs(120);
-/// A white square of 8 by 8.
+/// A picture of one pixel.
 const PNG: &[u8] = &[
     137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 1, 0, 0, 0, 1, 8, 4, 0, 0, 0, 181, 28, 12,
     2, 0, 0, 0, 11, 73, 68, 65, 84, 120, 218, 99, 100, 248, 15, 0, 1, 5, 1, 1, 39, 24, 227, 102, 0, 0, 0, 0, 73, 69,

@@ -96,6 +96,7 @@ fn question_digest(ask: &Ask) -> Digest {
         "template": ask.template,
         "model": ask.more.model,
         "checks": ask.more.checks,
+        "conversation": ask.more.conversation,
     }))
 }
 

@@ -30,6 +30,7 @@ mod reasoner;
 mod retry_after;
 mod rules;
 mod sse;
+mod talk;
 mod templates;
 mod transport;
 mod triage;

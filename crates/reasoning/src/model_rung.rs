@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sinew_contract::{Ask, Cost, Digest, Failure, ModelCalled};
+use sinew_contract::{Ask, Cost, Digest, ErrorKind, Failure, ModelCalled};
 use sinew_expr::{digest, digest_value};
 
 use crate::answer_text;
@@ -26,6 +26,7 @@ use crate::ladder::{Draft, Rung};
 use crate::ledger::Amount;
 use crate::pictures;
 use crate::prompt::{Finish, Part, Prompt, Reply, Speaker, Turn};
+use crate::talk;
 use crate::transport::{Endpoint, Exchange};
 
 /// A wait that a provider asks for is kept on this rung up to here; longer ones are another rung's chance.
@@ -131,12 +132,22 @@ impl ModelRung {
         if !pictures.is_empty() && !self.model.images {
             return Ok(Err("the question has a picture, and this model does not see".to_owned()));
         }
+        // A quarter, where the conversation does not say: the question, its data and the answer need the rest.
+        let tokens = usize::try_from(self.model.context / 4).unwrap_or(usize::MAX);
+        let mut turns = match talk::turns(&ask.more.conversation, tokens) {
+            Ok(turns) => turns,
+            Err(problem) => return Err(Failure::new(ErrorKind::Invalid, problem)),
+        };
         let mut parts = vec![Part::Text(question(ask))];
         parts.extend(pictures);
+        match turns.last_mut() {
+            Some(last) if last.speaker == Speaker::User => last.parts.extend(parts),
+            _ => turns.push(Turn { speaker: Speaker::User, parts }),
+        }
         let prompt = Prompt {
             model: self.model.id.clone(),
             system: system(schema),
-            turns: vec![Turn { speaker: Speaker::User, parts }],
+            turns,
             tools: Vec::new(),
             schema: self.model.schema.then(|| ask.schema.clone()),
             output_max: self.model.output_max,

@@ -180,8 +180,9 @@ fn more(value: &Value) -> AskMore {
     };
     let model = value.pointer("/model/id").and_then(Value::as_str).map(str::to_owned);
     let checks = value.get("checks").cloned().unwrap_or(Value::Null);
+    let conversation = value.get("conversation").cloned().unwrap_or(Value::Null);
     let critical = value.get("critical").and_then(Value::as_bool).unwrap_or(false);
-    AskMore { model, limits, checks, critical, ..AskMore::default() }
+    AskMore { model, limits, checks, conversation, critical, ..AskMore::default() }
 }
 
 fn maybe(value: &Value, name: &str) -> Option<String> {

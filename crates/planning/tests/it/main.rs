@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod findings;
+mod plans;
 mod replay;
 mod returns;
 mod semantics;

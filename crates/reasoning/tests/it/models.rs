@@ -183,3 +183,23 @@ async fn long_bodies_lie_in_the_blob_store() {
     let Kept::Blob(blob) = &house.calls()[0].request else { panic!("it is long") };
     assert_eq!(house.blobs.get(blob.digest).await.expect("it is kept"), one.asked()[0].body.to_string());
 }
+
+/// Each answer of one conversation comes from another provider; all of them see all of it.
+#[tokio::test]
+async fn a_conversation_goes_on_with_another_provider() {
+    let (one, other) = pair(vec![ok(GOOD), Say::fault(503, &[], "")], vec![ok(GOOD)]).await;
+    let house = House::new(&two(&one.url(), &other.url(), "")).await;
+    let mut turns = vec![json!({"by": "user", "text": "My parcel is broken."})];
+    for (step, rung) in [(1, "one/first"), (2, "two/second"), (3, "two/second")] {
+        let mut ask = question(step);
+        ask.more.conversation = json!({"turns": turns});
+        let proposal = house.answer(&ask).await.expect("it answers");
+        assert_eq!(proposal.rung, rung);
+        turns.push(json!({"by": "model", "text": proposal.value.to_string()}));
+        turns.push(json!({"by": "user", "text": format!("And {step}?")}));
+    }
+    let last = other.asked().last().expect("it was asked").body["messages"].to_string();
+    for part in ["My parcel is broken.", "And 1?", "And 2?", "question 3"] {
+        assert!(last.contains(part), "{last}");
+    }
+}
