@@ -14,6 +14,7 @@ mod inbox;
 mod memory;
 mod people;
 mod playbook;
+mod policy;
 mod replay;
 mod runs;
 mod sql;
@@ -80,6 +81,9 @@ enum Command {
     /// Check playbooks.
     #[command(subcommand)]
     Playbook(playbook::Command),
+    /// Check, test and simulate policies.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Look for what is missing or wrong on this machine or in a deployment.
     Doctor(doctor::Args),
     /// Look at devices, try them, add one from its own description.
@@ -199,7 +203,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Refuse(args) => answer::run(&data, &args, "refuse", json),
         Command::Stop(args) => stop::run(&data, &args, true, json),
         Command::Resume(args) => stop::run(&data, &args, false, json),
-        Command::Audit(args) => audit::run(&args, json),
+        Command::Policy(args) => policy::run(&args, &data, json),
+        Command::Audit(args) => audit::run(&args, &data, json),
         Command::Replay(args) => replay::run(named, &args, json),
         Command::People(args) => people::run(named.as_deref(), &args, json),
         Command::Playbook(args) => playbook::run(&args, json),

@@ -1,5 +1,6 @@
 //! The house as a whole: its plan, and what it does as real processes beside a real shop.
 
+mod audit;
 mod bad_input;
 mod cli;
 mod conformance;
@@ -10,6 +11,7 @@ mod injection;
 mod memory;
 mod models;
 mod pages;
+mod policy;
 mod retail;
 mod stage;
 mod support;

@@ -31,7 +31,7 @@ fn body(chain: &Chain) -> String {
 }
 
 /// The first four bytes of SHA-256 over name, line feed, algorithm and public key.
-fn key_id(name: &str, key: &VerifyingKey) -> [u8; 4] {
+pub(crate) fn key_id(name: &str, key: &VerifyingKey) -> [u8; 4] {
     let digest = Sha256::digest([name.as_bytes(), b"\n", &[ED25519], key.as_bytes()].concat());
     [digest[0], digest[1], digest[2], digest[3]]
 }

@@ -12,6 +12,7 @@
 //! | `driven` | [`DrivenLog`]: the same core without threads, for simulations |
 //! | `reader`, `shared`, `window` | the way out, and what is kept in memory |
 //! | `recover`, `verify` | opening after a crash, and proving offline that nothing changed |
+//! | `proof` | the log as a Merkle tree: inclusion, consistency, checkpoints to keep elsewhere |
 //! | `keyring`, `seal` | keys, and payloads that can be erased without breaking the chain |
 //! | `checkpoint`, `followers` | signed: so far the log had come; and so far each follower |
 //! | `blobs` | [`FileBlobs`]: large things by their digest |
@@ -43,6 +44,7 @@ mod options;
 #[cfg(test)]
 mod power_cut;
 mod prepare;
+pub mod proof;
 mod reader;
 mod recover;
 mod seal;

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use sinew_contract::{Digest, Header, LogId, Seq};
 
+use crate::disk::Disk;
+use crate::error::OpenError;
 use crate::frame::{self, Fault, Frame, HEAD, Verdict};
 use crate::header::{self, HeaderFault, take};
 
@@ -54,6 +56,13 @@ pub(crate) fn segments(dir: &Path, names: &[String]) -> Vec<(Seq, PathBuf)> {
     let mut found: Vec<_> = names.iter().filter_map(|name| Some((first_of(name)?, dir.join(name)))).collect();
     found.sort_unstable();
     found
+}
+
+/// Where the segments of a data directory lie, in order.
+pub(crate) fn files(disk: &dyn Disk, root: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let journal = root.join("journal");
+    let names = disk.list(&journal).map_err(OpenError::io("list", &journal))?;
+    Ok(segments(&journal, &names).into_iter().map(|(_, path)| path).collect())
 }
 
 pub(crate) fn encode_opening(out: &mut Vec<u8>, opening: &Opening) {

@@ -4,6 +4,7 @@
 //! Strict: after the last entry everything is zero, every sealed segment is followed by the next, the checkpoint holds.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sinew_contract::{Digest, EntryRef, Seq};
 
@@ -12,7 +13,7 @@ use crate::disk::{self, Disk};
 use crate::error::{Flaw, OpenError};
 use crate::frame::Verdict;
 use crate::keyring::read_identity;
-use crate::segment::{self, BadPlace, Chain, OPENING_SIZE, Walked, read_opening};
+use crate::segment::{self, BadPlace, Chain, OPENING_SIZE, Opening, Walked, read_opening};
 use crate::{checkpoint, followers};
 
 /// A log that is as it was written.
@@ -46,6 +47,24 @@ pub enum VerifyError {
 /// # Errors
 /// `Flaw` with the first place that is not as it was written; `Open` where the directory cannot be read.
 pub fn verify(disk: &dyn Disk, root: &Path) -> Result<VerifyReport, VerifyError> {
+    verify_with(disk, root, None)
+}
+
+/// The same, and shows the hash of each entry, in order.
+pub(crate) fn verify_with(
+    disk: &dyn Disk,
+    root: &Path,
+    see: Option<&mut dyn FnMut(Digest)>,
+) -> Result<VerifyReport, VerifyError> {
+    if unwritten(disk, root)? {
+        return Ok(VerifyReport {
+            entries: 0,
+            segments: 0,
+            head: EntryRef { seq: Seq::ZERO, hash: Digest::ZERO },
+            checkpoint: None,
+            torn_bytes: 0,
+        });
+    }
     if read_format(disk, root)?.is_none() {
         let why = "it has no FORMAT, so it is not a data directory".into();
         return Err(OpenError::Foreign { path: root.to_path_buf(), why }.into());
@@ -64,10 +83,10 @@ pub fn verify(disk: &dyn Disk, root: &Path) -> Result<VerifyReport, VerifyError>
         return Err(flaw(&journal.join("followers"), 0, None, "its checksum does not hold"));
     }
     let files = segment::segments(&journal, &names);
-    let mut pass = Pass { chain: start, signed, torn_bytes: 0 };
-    for (index, (first, path)) in files.iter().enumerate() {
-        let bytes = disk::read_all(disk, path).map_err(OpenError::io("read", path))?;
-        pass.segment(*first, path, &bytes, index + 1 == files.len())?;
+    let looked = look_at_all(disk, &files, signed.map_or(Seq::ZERO, |signed| signed.head), see.is_some());
+    let mut pass = Pass { chain: start, signed, torn_bytes: 0, see };
+    for ((first, path), looked) in files.iter().zip(looked) {
+        pass.segment(*first, path, looked?)?;
     }
     pass.finish(&journal, files.len())
 }
@@ -90,38 +109,136 @@ fn check_names(journal: &Path, names: &[String]) -> Result<(), VerifyError> {
     }
 }
 
-/// One pass over all segments.
-struct Pass {
+/// Says whether a first start ended before it wrote anything: there is a directory of ours without keys and without a log.
+fn unwritten(disk: &dyn Disk, root: &Path) -> Result<bool, VerifyError> {
+    const BEFORE: [&str; 7] = ["FORMAT", "FORMAT.tmp", "LOCK", "blobs", "journal", "keys.tmp", "stop"];
+    let names = disk.list(root).map_err(OpenError::io("list", root))?;
+    if names.is_empty() || !names.iter().all(|name| BEFORE.contains(&name.as_str())) {
+        return Ok(false);
+    }
+    if !names.iter().any(|name| name == "journal") {
+        return Ok(true);
+    }
+    let journal = root.join("journal");
+    Ok(disk.list(&journal).map_err(OpenError::io("list", &journal))?.is_empty())
+}
+
+/// What one segment says by itself.
+struct Looked {
+    opening: Opening,
+    walked: Result<Walked, BadPlace>,
+    /// The hash of the entry that the checkpoint names, and where it ends, where it is in here.
+    at_signed: Option<(Digest, usize)>,
+    /// The hashes of its entries, where they are wanted.
+    hashes: Vec<Digest>,
+    /// What stands after the last entry: how much a crash tore, or why it is none.
+    end: Result<u64, VerifyError>,
+}
+
+/// What each segment says by itself, in order. Segments name what they continue, so they are read side by side, and joined after.
+fn look_at_all(
+    disk: &dyn Disk,
+    files: &[(Seq, PathBuf)],
+    signed: Seq,
+    wanted: bool,
+) -> Vec<Result<Looked, VerifyError>> {
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(files.len());
+    let (next, stop) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+    let work = || {
+        let mut mine = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            // What stands behind the first thing that is wrong nobody asks about.
+            let Some((_, path)) = files.get(at).filter(|_| at <= stop.load(Ordering::Relaxed)) else { return mine };
+            let looked = look(disk, path, signed, wanted, at + 1 == files.len());
+            if !looked.as_ref().is_ok_and(|looked| looked.walked.is_ok()) {
+                stop.fetch_min(at, Ordering::Relaxed);
+            }
+            mine.push((at, looked));
+        }
+    };
+    let mut all: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        all.extend(
+            threads.into_iter().flat_map(|thread| thread.join().expect("invariant: reading bytes does not panic")),
+        );
+        all
+    });
+    all.sort_unstable_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, looked)| looked).collect()
+}
+
+fn look(disk: &dyn Disk, path: &Path, signed: Seq, wanted: bool, last: bool) -> Result<Looked, VerifyError> {
+    let bytes = disk::read_all(disk, path).map_err(OpenError::io("read", path))?;
+    let opening = read_opening(&bytes).map_err(|bad| flaw(path, bad.offset, bad.seq, bad.what))?;
+    let opened = Chain::opened_by(&opening);
+    let mut at_signed = (signed == opened.head).then_some((opened.hash, OPENING_SIZE));
+    let mut hashes = Vec::new();
+    let walked = segment::walk(&bytes, opened, |header, at| {
+        if header.seq == signed.next() {
+            at_signed = Some((header.previous, at));
+        }
+        // Each header tells the hash of the entry before it.
+        if wanted && header.seq.0 > opened.head.0 + 1 {
+            hashes.push(header.previous);
+        }
+    });
+    let mut end = Ok(0);
+    if let Ok(walked) = &walked {
+        if walked.chain.head == signed {
+            at_signed = Some((walked.chain.hash, walked.end));
+        }
+        if wanted && walked.chain.head > opened.head {
+            hashes.push(walked.chain.hash);
+        }
+        end = check_end(path, &bytes, walked, last);
+    }
+    Ok(Looked { opening, walked, at_signed, hashes, end })
+}
+
+/// All segments but the last end with a seal; after the last entry of the last there is nothing, or what a crash tore.
+fn check_end(path: &Path, bytes: &[u8], walked: &Walked, last: bool) -> Result<u64, VerifyError> {
+    let seq = Some(walked.chain.head.0 + 1);
+    if !last && !walked.sealed {
+        return Err(flaw(path, walked.end, seq, "the log goes on in another segment, but this one is not sealed"));
+    }
+    if walked.rest != Verdict::Torn {
+        return Ok(0);
+    }
+    let rest = bytes.get(walked.end..).unwrap_or_default();
+    // A write that was cut short leaves its beginning: where there is none, somebody wrote here.
+    if rest.iter().take(8).all(|b| *b == 0) {
+        let stray = rest.iter().position(|b| *b != 0).unwrap_or_default();
+        return Err(flaw(path, walked.end + stray, seq, "there are bytes after the last entry"));
+    }
+    Ok(rest.iter().rposition(|b| *b != 0).map_or(0, |at| at as u64 + 1))
+}
+
+/// One pass over all segments, in order.
+struct Pass<'a> {
     chain: Chain,
     signed: Option<Chain>,
     torn_bytes: u64,
+    see: Option<&'a mut dyn FnMut(Digest)>,
 }
 
-impl Pass {
-    fn segment(&mut self, first: Seq, path: &Path, bytes: &[u8], last: bool) -> Result<(), VerifyError> {
-        let bad = |bad: BadPlace| flaw(path, bad.offset, bad.seq, bad.what);
-        let opening = read_opening(bytes).map_err(bad)?;
-        let opened = Chain::opened_by(&opening);
-        if opening.first != first {
+impl Pass<'_> {
+    fn segment(&mut self, first: Seq, path: &Path, looked: Looked) -> Result<(), VerifyError> {
+        let opened = Chain::opened_by(&looked.opening);
+        if looked.opening.first != first {
             return Err(flaw(path, 0, None, "its opening states another first entry than its name"));
         }
         if (opened.log, opened.head, opened.hash) != (self.chain.log, self.chain.head, self.chain.hash) {
             let what = format!("it does not continue the log, which has come to entry {}", self.chain.head);
             return Err(flaw(path, 0, Some(self.chain.head.0 + 1), what));
         }
-        let mut at_signed = (self.signed_head() == opened.head).then_some((opened.hash, OPENING_SIZE));
-        let signed_next = self.signed_head().next();
-        let walked = segment::walk(bytes, opened, |header, at| {
-            if header.seq == signed_next {
-                at_signed = Some((header.previous, at));
-            }
-        });
-        let walked = walked.map_err(bad)?;
-        if walked.chain.head == self.signed_head() {
-            at_signed = Some((walked.chain.hash, walked.end));
+        let walked = looked.walked.map_err(|bad| flaw(path, bad.offset, bad.seq, bad.what))?;
+        self.check_signed(path, looked.at_signed)?;
+        self.torn_bytes = looked.end?;
+        if let Some(see) = &mut self.see {
+            looked.hashes.into_iter().for_each(see);
         }
-        self.check_signed(path, at_signed)?;
-        self.check_end(path, bytes, &walked, last)?;
         self.chain = walked.chain;
         Ok(())
     }
@@ -139,25 +256,6 @@ impl Pass {
             }
             _ => Ok(()),
         }
-    }
-
-    /// All segments but the last end with a seal; after the last entry of the last there is nothing.
-    fn check_end(&mut self, path: &Path, bytes: &[u8], walked: &Walked, last: bool) -> Result<(), VerifyError> {
-        let seq = Some(walked.chain.head.0 + 1);
-        if !last && !walked.sealed {
-            return Err(flaw(path, walked.end, seq, "the log goes on in another segment, but this one is not sealed"));
-        }
-        if walked.rest != Verdict::Torn {
-            return Ok(());
-        }
-        let rest = bytes.get(walked.end..).unwrap_or_default();
-        // A write that was cut short leaves its beginning: where there is none, somebody wrote here.
-        if rest.iter().take(8).all(|b| *b == 0) {
-            let stray = rest.iter().position(|b| *b != 0).unwrap_or_default();
-            return Err(flaw(path, walked.end + stray, seq, "there are bytes after the last entry"));
-        }
-        self.torn_bytes = rest.iter().rposition(|b| *b != 0).map_or(0, |at| at as u64 + 1);
-        Ok(())
     }
 
     fn finish(self, journal: &Path, segments: usize) -> Result<VerifyReport, VerifyError> {
@@ -182,7 +280,5 @@ impl Pass {
 /// # Errors
 /// `Io` where the directory cannot be read.
 pub fn segment_files(disk: &dyn Disk, root: &Path) -> Result<Vec<PathBuf>, OpenError> {
-    let journal = root.join("journal");
-    let names = disk.list(&journal).map_err(OpenError::io("list", &journal))?;
-    Ok(segment::segments(&journal, &names).into_iter().map(|(_, path)| path).collect())
+    segment::files(disk, root)
 }

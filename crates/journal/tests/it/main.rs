@@ -5,6 +5,7 @@ mod aborts;
 mod damage;
 mod failures;
 mod opening;
+mod proving;
 mod suites;
 
 use std::path::{Path, PathBuf};
