@@ -58,6 +58,7 @@ fn summary(record: &Record) -> String {
         Record::Muted(muted) => {
             format!("device {} {}", muted.device, if muted.muted { "muted" } else { "is heard again" })
         }
+        Record::GateVoted(vote) => format!("gate {}: {} said yes, more are asked", vote.gate, vote.by),
         Record::Endorsed(endorsed) => format!("matched in {}: {}", endorsed.record, endorsed.validator),
         Record::Erased => "erased".to_owned(),
     }

@@ -71,6 +71,8 @@ pub enum Record {
     Muted(Muted),
     /// Something that was seen was checked and matched: it may be trusted further from here on.
     Endorsed(Endorsed),
+    /// One of several persons who are asked has said yes; more are needed.
+    GateVoted(GateVoted),
     /// Something is to be remembered that no run said.
     Noted(Box<Noted>),
     /// What is remembered is pinned, let go or ended.
@@ -114,6 +116,7 @@ impl Record {
             Self::Dropped(_) => 62,
             Self::Muted(_) => 63,
             Self::Endorsed(_) => 35,
+            Self::GateVoted(_) => 36,
         }
     }
 
@@ -149,6 +152,7 @@ impl Record {
             62 => "dropped",
             63 => "muted",
             35 => "endorsed",
+            36 => "gate-voted",
             _ => "unknown",
         }
     }
@@ -174,6 +178,7 @@ impl Record {
             Self::Answered(r) => Some(r.effect),
             Self::ModelCalled(r) => Some(r.effect),
             Self::Endorsed(r) => Some(r.effect),
+            Self::GateVoted(r) => Some(r.effect),
             _ => None,
         }
     }
@@ -526,4 +531,20 @@ pub struct Endorsed {
     /// JSON pointers into what the system of record said, of values that are verified now; `*` stands for every item or
     /// member of one step, and `""` for all of it.
     pub facts: Vec<String>,
+}
+
+/// One of several persons who are asked has said yes. The gate stays open until as many as it asks for have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateVoted {
+    /// Which wish waits.
+    pub effect: EffectId,
+    /// Which gate.
+    pub gate: GateId,
+    /// By whom.
+    pub by: PrincipalId,
+    /// The digest that the person saw.
+    pub digest: Digest,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }

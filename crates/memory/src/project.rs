@@ -130,6 +130,7 @@ fn changes(entry: &Entry) -> Vec<Change<'_>> {
         | Record::Muted(_)
         | Record::Answered(_)
         | Record::Endorsed(_)
+        | Record::GateVoted(_)
         | Record::Erased => Vec::new(),
     }
 }

@@ -62,6 +62,11 @@ fn words(record: &Record) -> Option<Words> {
             (Phase::Run, "asked to end".to_owned(), json!({"run": asked.run, "reason": asked.reason}))
         }
         Record::RunEnded(ended) => said_run_end(&ended.end),
+        Record::GateVoted(vote) => (
+            Phase::Gate,
+            format!("{} said yes; more are asked", vote.by),
+            json!({"gate": vote.gate, "note": vote.note}),
+        ),
         Record::Endorsed(endorsed) => (
             Phase::Decide,
             format!("matched in {}", endorsed.record),

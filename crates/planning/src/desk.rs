@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sinew_contract::{
-    Answer, CancelAsked, Digest, Draft, ErrorKind, Expect, Failure, GateAnswered, GateId, PrincipalId, Record, RunId,
-    Seq,
+    Answer, CancelAsked, Digest, Draft, ErrorKind, Expect, Failure, GateAnswered, GateId, GateVoted, PrincipalId,
+    Record, RunId, Seq,
 };
 
 use crate::dispatch::{Shared, draft};
@@ -55,7 +55,11 @@ impl Desk {
             if let Some(repeat) = self.check(&state, &reply)? {
                 return repeat;
             }
-            let draft = answered(&self.shared, &state, reply.answer, Some(reply.by.clone()), &reply.note);
+            let draft = if reply.answer == Answer::Approve && !enough(&state, &reply.by) {
+                voted(&self.shared, &state, &reply)
+            } else {
+                answered(&self.shared, &state, reply.answer, Some(reply.by.clone()), &reply.note)
+            };
             match self.shared.append(vec![draft], Expect::Untouched { since }).await {
                 Err(failure) if failure.kind() == ErrorKind::Conflict => self.shared.catch_up().await?,
                 other => return other.map(drop),
@@ -80,6 +84,15 @@ impl Desk {
         if reply.digest != gate.digest {
             return deny(ErrorKind::Conflict, format!("gate `{}` asks about something else now; look again", state.id));
         }
+        if gate.approvers.quorum > 1 && self.started(state).as_ref() == Some(&reply.by) {
+            return deny(
+                ErrorKind::Denied,
+                format!("`{}` started this run; others must answer gate `{}`", reply.by, state.id),
+            );
+        }
+        if reply.answer == Answer::Approve && state.votes.contains(&reply.by) {
+            return Ok(Some(Ok(())));
+        }
         if self.shared.ports.clock.now().wall >= gate.expires {
             return deny(ErrorKind::Late, format!("gate `{}` expired at {}", state.id, gate.expires));
         }
@@ -98,6 +111,11 @@ impl Desk {
         let lost = || Failure::new(ErrorKind::Broken, "the journal lost count of a batch");
         let seq = appended.entries.first().ok_or_else(lost)?.seq;
         Ok(RunId { log: self.shared.ports.journal.id().tag(), seq })
+    }
+
+    /// Who started the run behind a gate.
+    fn started(&self, state: &GateState) -> Option<PrincipalId> {
+        self.shared.progress().origin(state.effect.run).map(|origin| origin.by.clone())
     }
 
     /// Asks for a run to end. Whatever it has sent already comes to its outcome all the same.
@@ -135,6 +153,21 @@ fn closed(state: &GateState) -> String {
     let by = state.answer.as_ref().and_then(|(_, by)| by.as_ref());
     let by = by.map_or("time".to_owned(), ToString::to_string);
     format!("gate `{}` was closed by {by} already", state.id)
+}
+
+/// Says whether this person's yes is the last that a gate waits for. Each person counts once.
+fn enough(state: &GateState, by: &PrincipalId) -> bool {
+    let others = state.votes.iter().filter(|other| *other != by).count();
+    u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1) >= state.gate.approvers.quorum
+}
+
+/// One yes of several; guards the gate's key, so that two last ones at once do not both count as the last but one.
+fn voted(shared: &Shared, state: &GateState, reply: &Reply) -> Draft {
+    let (effect, gate, digest) = (state.effect, state.id, state.gate.digest);
+    let record = Record::GateVoted(GateVoted { effect, gate, by: reply.by.clone(), digest, note: reply.note.clone() });
+    let mut draft = Draft::new(reply.by.clone(), record).of_run(effect.run).caused_by(gate.0);
+    draft.scope = shared.scope_of(effect.run);
+    draft.touching(format!("gate/{gate}"))
 }
 
 /// One gate closes once: the answer guards the gate's own key.

@@ -154,7 +154,7 @@ fn approve() -> (Value, Value) {
         "properties": { "capability": { "type": "string" }, "args": { "type": "object" } } });
     let approvers = json!({ "type": "object", "additionalProperties": false, "required": ["role"], "properties": {
         "role": { "type": "string", "minLength": 1 },
-        "quorum": { "type": "integer", "minimum": 1, "maximum": 1 },
+        "quorum": { "type": "integer", "minimum": 1, "maximum": 9 },
         "notBy": { "type": "array", "items": { "type": "string" } } } });
     let properties = json!({
         "question": { "type": "string", "minLength": 1 },

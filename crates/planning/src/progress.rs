@@ -77,6 +77,8 @@ pub struct GateState {
     pub answer: Option<(Answer, Option<PrincipalId>)>,
     /// The wish that used up the approval.
     pub used_by: Option<EffectId>,
+    /// Who has said yes while more are needed.
+    pub votes: BTreeSet<PrincipalId>,
 }
 
 /// What the first entry of a run says about all of it.
@@ -85,6 +87,8 @@ pub(crate) struct Origin {
     pub playbook: PlaybookName,
     pub scope: Scope,
     pub observed: Timestamp,
+    /// Who started it: the agent, or a person by hand.
+    pub by: PrincipalId,
     /// Somebody wants it to end: nothing new may be begun for it.
     pub cancelled: bool,
 }
@@ -196,6 +200,11 @@ impl Progress {
             }
             Record::GateOpened(opened) => self.open(entry, opened.effect, &opened.gate),
             Record::GateAnswered(answered) => self.answer(answered),
+            Record::GateVoted(vote) => {
+                if let Some(state) = self.gates.get_mut(&vote.gate) {
+                    state.votes.insert(vote.by.clone());
+                }
+            }
             Record::Intended(intended) => self.send(entry, &intended.command),
             Record::Concluded(concluded) => self.conclude(entry, concluded),
             Record::TimerSet(timer) => self.wait(timer.effect, timer.due),
@@ -208,7 +217,8 @@ impl Progress {
     fn begin(&mut self, entry: &Entry, playbook: &PlaybookName) {
         let Some(run) = entry.header.run else { return };
         let (scope, observed) = (entry.header.scope.clone(), entry.header.observed);
-        self.runs.insert(run, Origin { playbook: playbook.clone(), scope, observed, cancelled: false });
+        let by = entry.header.principal.clone();
+        self.runs.insert(run, Origin { playbook: playbook.clone(), scope, observed, by, cancelled: false });
     }
 
     /// A gate of a run that has ended would wait for nobody.
@@ -219,7 +229,10 @@ impl Progress {
         let id = GateId(entry.seq());
         self.stages.insert(effect, Stage::Waiting(id));
         self.due.insert((gate.expires, Due::Gate(id)));
-        self.gates.insert(id, GateState { id, effect, gate: gate.clone(), answer: None, used_by: None });
+        self.gates.insert(
+            id,
+            GateState { id, effect, gate: gate.clone(), answer: None, used_by: None, votes: BTreeSet::new() },
+        );
         self.gates_of.entry(effect.run).or_default().push(id);
     }
 

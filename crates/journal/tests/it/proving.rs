@@ -2,7 +2,7 @@
 //!
 //! The fast tier takes every so manieth place; with `SINEW_DEEP` all of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sinew_contract::{Expect, Journal};
 use sinew_journal::proof::{NoteError, Proven, raw_entries};
@@ -79,7 +79,7 @@ async fn every_cut_end_is_found_against_a_checkpoint_kept_elsewhere() {
 }
 
 /// Where the entries of the last segment end: behind the header and payload of each stand at most fifteen bytes.
-fn ends_in(disk: &SimDisk, place: &Place, last: &PathBuf) -> Vec<usize> {
+fn ends_in(disk: &SimDisk, place: &Place, last: &Path) -> Vec<usize> {
     let bytes = place.bytes(last);
     let mut ends = Vec::new();
     let mut from = 0;

@@ -266,6 +266,7 @@ fn next_after(asked: &Effect, entry: &Entry, now: Moment) -> Result<Option<Step>
             Record::Decided(_)
             | Record::GateOpened(_)
             | Record::GateAnswered(_)
+            | Record::GateVoted(_)
             | Record::Intended(_)
             | Record::TimerSet(_),
         ) => {

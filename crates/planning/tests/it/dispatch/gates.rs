@@ -189,3 +189,34 @@ async fn the_gates_of_a_cancelled_run_close_with_it() {
     house.down().await;
     assert!(bench.story().ends_with("cancel-asked | run-ended"), "{}", bench.story());
 }
+
+/// A playbook that wants two persons to agree.
+const TWO: &str = "  - ask: { call: 'approve:1.0.0@default', with: { question: 'Shall we?', \
+     approvers: { role: returns-lead, quorum: 2 }, expires: PT1H, onExpiry: reject } }\n";
+
+#[tokio::test]
+async fn a_gate_that_asks_for_two_opens_for_two_different_persons_and_one_no_closes_it() {
+    let bench = Bench::new(&[on_go("p", TWO)]);
+    let house = bench.up().await;
+    bench.go("o1", "k1");
+    bench.until("gate-opened", 1).await;
+    let card = house.card().await;
+    for _ in 0..2 {
+        house.desk.answer(card.clone()).await.expect("a lead may, and twice is once");
+        house.desk.catch_up().await.expect("it runs");
+    }
+    assert_eq!(house.desk.open_gates().len(), 1, "one person is not two");
+    assert!(bench.story().ends_with("gate-opened | gate-voted"), "{}", bench.story());
+    house.desk.answer(Card { by: principal("person:ben"), ..card }).await.expect("another lead may");
+    bench.until("run-ended", 1).await;
+    bench.go("o2", "k2");
+    bench.until("gate-opened", 2).await;
+    house.approve().await;
+    house.desk.catch_up().await.expect("it runs");
+    let no = Card { answer: Answer::Refuse, by: principal("person:ben"), ..house.card().await };
+    house.desk.answer(no).await.expect("a lead may");
+    bench.until("run-ended", 2).await;
+    house.down().await;
+    let decisions: Vec<_> = bench.ends().into_iter().map(|end| output(end)["decision"].clone()).collect();
+    assert_eq!(decisions, ["approve", "reject"]);
+}
