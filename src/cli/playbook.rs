@@ -33,14 +33,34 @@ pub enum Command {
         /// Only scenarios whose name or file contains this.
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
+        /// Switch one part of the language off, to see that a scenario notices.
+        #[cfg(feature = "faults")]
+        #[arg(long, value_name = "PART", env = "SINEW_WITHOUT")]
+        without: Option<String>,
     },
+    /// List the parts of the language that can be switched off, each with the feature that should notice.
+    #[cfg(feature = "faults")]
+    Parts,
 }
 
 /// Checks, or tests.
 pub fn run(command: &Command, json: bool) -> Outcome {
     match command {
         Command::Check { path } => check(path, json),
+        #[cfg(not(feature = "faults"))]
         Command::Test { folder, ways, only } => test(folder, *ways, only.as_deref(), json),
+        #[cfg(feature = "faults")]
+        Command::Test { folder, ways, only, without } => {
+            if let Some(part) = without.as_deref().filter(|part| !sinew_planning::switch_off(part)) {
+                return Err(Coded::new(Exit::Usage, anyhow::anyhow!("there is no part `{part}`")));
+            }
+            test(folder, *ways, only.as_deref(), json)
+        }
+        #[cfg(feature = "faults")]
+        Command::Parts => {
+            sinew_planning::PARTS.iter().for_each(|(part, feature)| print_line(&format!("{part} {feature}")));
+            Ok(Exit::Ok)
+        }
     }
 }
 

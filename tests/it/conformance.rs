@@ -40,6 +40,15 @@ fn the_kit_passes_killed_at_every_append_and_twice_with_equal_logs() {
     }
 }
 
+/// Our own supplement: what the kit has no words for.
+#[test]
+fn the_supplement_passes() {
+    let ways = if deep() { Ways::All } else { Ways::Plain };
+    let report = run(&root().join("tests/features"), ways, None).expect("the supplement can be read");
+    assert!(report.scenarios.len() >= 100, "there are {} scenarios", report.scenarios.len());
+    all_pass(&report, report.scenarios.len());
+}
+
 /// Official examples that use what is not built, and the rules that say so.
 const NOT_BUILT: &[&str] = &["not-enabled", "http-method", "unknown-name", "unbounded"];
 

@@ -16,6 +16,7 @@ pub mod mutants;
 mod planner;
 mod playbook;
 mod progress;
+mod switched;
 mod whatif;
 mod yaml;
 
@@ -28,4 +29,7 @@ pub use finding::*;
 pub use planner::{Allow, Goal, PlanError, Planned, plan};
 pub use playbook::Playbook;
 pub use progress::{GateState, Progress};
+pub use switched::PARTS;
+#[cfg(feature = "faults")]
+pub use switched::switch_off;
 pub use whatif::{Alternative, Change, Course, Decided, History, Range, Report, Row, Thresholds, what_if};

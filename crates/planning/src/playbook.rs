@@ -96,6 +96,8 @@ pub(crate) struct Task {
 /// `from` or `as`, and `schema`.
 #[derive(Debug, Default)]
 pub(crate) struct Shape {
+    /// `input`, `output` or `export`.
+    pub part: &'static str,
     pub template: Option<Template>,
     pub schema: Option<Schema>,
 }
@@ -155,6 +157,36 @@ pub(crate) struct Case {
     /// None is the default branch.
     pub when: Option<Expr>,
     pub then: Then,
+}
+
+impl Action {
+    /// What it is called where it can be switched off.
+    pub const fn part(&self) -> &'static str {
+        match self {
+            Self::Do(_) => "do",
+            Self::Set(_) => "set",
+            Self::Switch(_) => "switch",
+            Self::Try(..) => "try",
+            Self::Wait(_) => "wait",
+            Self::Raise(_) => "raise",
+            Self::For(_) => "for",
+            Self::Fork(_) => "fork",
+            Self::Emit(_) => "emit",
+            Self::Listen(_) => "listen",
+            Self::Run(_) => "run",
+            Self::Http(_) => "http",
+            Self::OpenApi(_) => "openapi",
+            Self::Named(..) => "named",
+            Self::Call(call) => match call.function {
+                Function::Infer => "infer",
+                Function::Recall => "recall",
+                Function::Remember => "remember",
+                Function::Act => "act",
+                Function::Approve => "approve",
+                Function::Compensate => "compensate",
+            },
+        }
+    }
 }
 
 impl Playbook {

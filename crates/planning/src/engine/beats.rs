@@ -50,6 +50,9 @@ impl Beats {
     /// When the clock starts this playbook next.
     pub fn next(&self, playbook: &Playbook) -> Option<Timestamp> {
         let beat = playbook.schedule.beat.as_ref()?;
+        if self.deployed.1 == Timestamp(0) {
+            return None;
+        }
         let name = playbook.name();
         let mut last = self.ticks.get(name).copied().unwrap_or_default().max(self.deployed.1);
         if beat.waits_for_end() {

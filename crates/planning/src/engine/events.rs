@@ -12,6 +12,7 @@ use super::live::{Active, ListenState, Live, Moment, State, StrandId};
 use super::scope::Scope;
 use super::step::{Next, shaped};
 use crate::playbook::{Action, Consume, Correlate, EventFilter, Listen, Mode, Task, Template, Until};
+use crate::switched::off;
 use crate::{Effect, faults};
 
 /// A listener that has consumed so many without an end is a mistake: all of it is one value.
@@ -155,6 +156,7 @@ impl Live {
             }
             state.is_over |= match (listen.to.mode, &listen.to.until) {
                 (Mode::One, _) | (Mode::Any, None) => true,
+                (Mode::Any, Some(_)) if off("until") => true,
                 (Mode::All, _) => state.matched.iter().all(|matched| *matched),
                 (Mode::Any, Some(_)) => state.heard.len() >= HEARD_MAX,
             };
@@ -190,7 +192,7 @@ impl Live {
         let Action::Listen(listen) = &playbook.task(*task).action else {
             return Err(faults::runtime("a listener lost its task"));
         };
-        let Some(each) = &listen.each else {
+        let Some(each) = listen.each.as_ref().filter(|_| !off("foreach")) else {
             if !state.is_over {
                 return Ok(Next::Wait);
             }
@@ -284,7 +286,7 @@ fn passes(
     }
     let dot = Flow::new(heard.event.clone(), heard.label.clone());
     let mut shared = Vec::with_capacity(filter.correlate.len());
-    for correlate in &filter.correlate {
+    for correlate in filter.correlate.iter().filter(|_| !off("correlate")) {
         let found = scope.expr(&correlate.from, &dot).ok()?.value;
         match expected(correlate, scope, active, state)? {
             Some(expected) if expected != *found => return None,

@@ -12,6 +12,7 @@ use super::live::{Active, ForState, Live, State};
 use super::step::Next;
 use crate::faults;
 use crate::playbook::{Action, ForEach, Task};
+use crate::switched::off;
 
 /// A loop over more items is a mistake: each turn is kept in the log.
 const TURNS_MAX: usize = 10_000;
@@ -53,7 +54,7 @@ impl Live {
         if state.items.as_array().is_none_or(|items| state.at >= items.len()) {
             return Ok(Next::Done(flow));
         }
-        if let Some(condition) = &each.while_holds {
+        if let Some(condition) = each.while_holds.as_ref().filter(|_| !off("while")) {
             let (holds, labels) = self.in_task(task, |scope| scope.holds(condition, &flow))?;
             self.branch_on(&labels);
             if !holds {

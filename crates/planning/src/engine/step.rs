@@ -18,6 +18,7 @@ use super::flow::Flow;
 use super::live::{Active, Frame, Live, Moment, Phase, State, TryState, placed};
 use super::scope::Scope;
 use crate::playbook::{Action, BlockId, Case, Catch, Durability, Expr, Retry, Shape, Task, Then, read_duration};
+use crate::switched::off;
 use crate::{Effect, faults};
 
 /// Tasks passed by one entry. Far above any honest playbook between two questions; a loop that asks nothing ends here.
@@ -52,7 +53,7 @@ impl Live {
         match shaped(&scope, &playbook.input, &self.raw) {
             Ok(input) => {
                 self.input = input.clone();
-                if let Some(after) = playbook.timeout {
+                if let Some(after) = playbook.timeout.filter(|_| !off("run-timeout")) {
                     self.timeout = Some(self.set_timer(after, now));
                 }
                 self.frames.push(Frame { block: playbook.root, at: 0, active: None });
@@ -130,7 +131,7 @@ impl Live {
             went: None,
             state: State::Plain,
         };
-        if let Some(condition) = &task.condition {
+        if let Some(condition) = task.condition.as_ref().filter(|_| !off("if")) {
             let (holds, labels) = Scope::of_task(self, task, &active).holds(condition, &active.input)?;
             self.branch_on(&labels);
             if !holds {
@@ -138,7 +139,7 @@ impl Live {
             }
         }
         let input = shaped(&Scope { input: None, ..Scope::of_task(self, task, &active) }, &task.input, &active.input)?;
-        if let Some(after) = &task.timeout {
+        if let Some(after) = task.timeout.as_ref().filter(|_| !off("timeout")) {
             let after = Scope::of_task(self, task, &active).template(after, &input)?;
             let after = read_duration(&after.value).map_err(faults::validation)?;
             active.timeout = Some(self.set_timer(after, now));
@@ -149,6 +150,9 @@ impl Live {
     }
 
     fn perform(&mut self, task: &Task, input: Flow, now: Moment) -> Result<Next, Fault> {
+        if off(task.action.part()) {
+            return Ok(Next::Done(input));
+        }
         match &task.action {
             Action::Do(block) => Ok(self.open(*block, input)),
             Action::Set(template) => self.in_task(task, |scope| scope.template(template, &input)).map(Next::Done),
@@ -237,7 +241,7 @@ impl Live {
             (Some(name), if then == Then::Continue { task.then } else { then })
         });
         self.note(task, &output, went, now);
-        Ok(match then {
+        Ok(match if off("then") { Then::Continue } else { then } {
             Then::Continue => self.go(None, output),
             Then::To(at) => self.go(Some(at), output),
             Then::Exit => Next::Exit(output),
@@ -275,7 +279,7 @@ impl Live {
                     _ => None,
                 };
                 let went = active.went.clone();
-                if let (Some(then), Some(active)) = (then, self.active_mut()) {
+                if let (Some(then), Some(active)) = (then.filter(|_| !off("catch-then")), self.active_mut()) {
                     active.went = went.or(Some(("catch".to_owned(), then)));
                 }
                 Ok(Next::Done(output))
@@ -314,7 +318,7 @@ impl Live {
 
     /// Says whether a handler takes an error; what its conditions look at is branched on.
     fn catches(&mut self, task: &Task, catch: &Catch, fault: &Fault) -> Result<bool, Fault> {
-        if !catch.filter.matches(fault) {
+        if !catch.filter.matches(fault) && !off("catch-filter") {
             return Ok(false);
         }
         let when = self.judge(task, catch, fault, catch.when.as_ref(), true)?;
@@ -330,7 +334,7 @@ impl Live {
         condition: Option<&Expr>,
         otherwise: bool,
     ) -> Result<bool, Fault> {
-        let Some(condition) = condition else { return Ok(otherwise) };
+        let Some(condition) = condition.filter(|_| !off("catch-when")) else { return Ok(otherwise) };
         let (holds, labels) = self.looking_at(task, &catch.name, fault, |scope, dot| scope.holds(condition, dot))?;
         self.branch_on(&labels);
         Ok(holds)
@@ -351,7 +355,7 @@ impl Live {
     /// Tries again, else runs the handler, else goes on with the input. What stop held back is never tried again by itself:
     /// releasing a stop restarts nothing.
     fn handle(&mut self, task: &Task, body: BlockId, catch: &Catch, fault: &Fault, now: Moment) -> Result<Next, Fault> {
-        if let Some(retry) = &catch.retry
+        if let Some(retry) = catch.retry.as_ref().filter(|_| !off("retry"))
             && !faults::is_stop(fault)
             && self.retries(task, &catch.name, retry, fault)?
             && let Some(next) = self.again(body, retry, now)
@@ -361,7 +365,7 @@ impl Live {
         self.branch_on(&label_of(fault).into());
         let input = self.active().map(|active| active.input.clone()).expect("invariant: a try that handles is active");
         let Some(handler) = catch.handler else {
-            if let (Some(then), Some(active)) = (catch.then, self.active_mut()) {
+            if let (Some(then), Some(active)) = (catch.then.filter(|_| !off("catch-then")), self.active_mut()) {
                 active.went = Some(("catch".to_owned(), then));
             }
             return Ok(Next::Done(input));
@@ -381,7 +385,10 @@ impl Live {
 
     /// Pauses and tries the body again, where the policy has a try left.
     fn again(&mut self, body: BlockId, retry: &Retry, now: Moment) -> Option<Next> {
-        let spread = retry.jitter.map(|jitter| jitter.of(EffectId { run: self.id, step: self.steps + 1 }));
+        let spread = retry
+            .jitter
+            .filter(|_| !off("jitter"))
+            .map(|jitter| jitter.of(EffectId { run: self.id, step: self.steps + 1 }));
         let active = self.active_mut()?;
         let State::Try(state) = &mut active.state else { return None };
         let first: Timestamp = *state.first_error.get_or_insert(now.at);
@@ -464,10 +471,11 @@ impl Live {
 /// `from` or `as`, then `schema`.
 pub(super) fn shaped(scope: &Scope<'_>, shape: &Shape, flow: &Flow) -> Result<Flow, Fault> {
     let flow = match &shape.template {
+        Some(_) if off(shape.part) => flow.clone(),
         Some(template) => scope.template(template, flow)?,
         None => flow.clone(),
     };
-    match shape.schema.as_ref().map(|schema: &Schema| schema.check(&flow.value)) {
+    match shape.schema.as_ref().filter(|_| !off("schema")).map(|schema: &Schema| schema.check(&flow.value)) {
         Some(Err(findings)) => {
             let first = findings.first().map(|f| format!("at `{}`: {}", f.pointer, f.message));
             Err(faults::validation(first.unwrap_or_default()))

@@ -14,6 +14,7 @@ use super::flow::Flow;
 use super::live::{Active, DoneAct, ForkState, Frame, Live, Moment, Phase, State, StrandId, TryState};
 use super::step::Next;
 use crate::playbook::{Action, BlockId, Fork, TaskId};
+use crate::switched::off;
 use crate::{Effect, faults};
 
 impl Live {
@@ -174,7 +175,7 @@ impl Live {
             return Next::Fault(faults::runtime("a branch lost its fork"));
         };
         state.open -= 1;
-        if state.compete {
+        if state.compete && !off("compete") {
             self.give_up_children(parent, now);
             return Next::Done(output);
         }

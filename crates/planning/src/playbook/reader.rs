@@ -214,7 +214,12 @@ impl<'k> Reader<'k> {
         self.only(object, &pointer, &[key, "schema"]);
         let template = object.get(key).and_then(|v| self.transform(v, &member(&pointer, key), spot));
         let schema = object.get("schema").and_then(|v| self.schema(v, &member(&pointer, "schema")));
-        Shape { template, schema }
+        let part = match name {
+            "input" => "input",
+            "output" => "output",
+            _ => "export",
+        };
+        Shape { part, template, schema }
     }
 
     fn schema(&mut self, value: &Value, pointer: &str) -> Option<Schema> {

@@ -11,6 +11,7 @@ use sinew_contract::Timestamp;
 use super::cron::Cron;
 use super::reader::{Spot, member};
 use super::{EventFilter, Mode, ReadAs, Reader, Uses, Vars, read_duration};
+use crate::switched::off;
 
 /// The type of the events by which the clock starts playbooks; their subject is the playbook's name.
 pub(crate) const TICK: &str = "sinew.schedule.v1";
@@ -50,7 +51,7 @@ impl Schedule {
         if self.beat.is_some() && is("type", TICK) && is("source", TICK_SOURCE) && is("subject", name) {
             return Some(Value::Array(vec![event.clone()]));
         }
-        let passes = self.on.iter().any(|filter| filter.matches(event, &Nothing));
+        let passes = !off("schedule-on") && self.on.iter().any(|filter| filter.matches(event, &Nothing));
         passes.then(|| Value::Array(vec![self.read.tell(event)]))
     }
 }
@@ -59,6 +60,7 @@ impl Beat {
     /// The first start after `last`, which is when it was started before, or when it was first offered.
     pub fn next(&self, last: Timestamp) -> Option<Timestamp> {
         match self {
+            _ if off("schedule-clock") => None,
             Self::Every(by) | Self::After(by) => Some(last.after(by.unsigned_abs())),
             Self::Cron(cron) => cron.next(last),
         }
