@@ -3,14 +3,17 @@
 //! | id | what it is | needs |
 //! |---|---|---|
 //! | `hash-1` | hashed words, word pairs and character n-grams; sees spelling, not meaning | nothing |
+//! | `minilm-l6-v2` | a small language model's idea of the meaning | weights of 91 MB, handed over |
 //!
 //! Does not know what the vectors are for.
 
 pub(crate) mod hash;
+mod minilm;
 
 use sinew_contract::Vector;
 
 pub use hash::HashEmbedding;
+pub use minilm::{MiniLm, WeightsError};
 
 /// The cosine of two vectors of unit length; zero where one is dense and the other sparse, which are never compared.
 pub fn cosine(a: &Vector, b: &Vector) -> f32 {

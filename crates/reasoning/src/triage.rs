@@ -6,8 +6,8 @@
 //! ticket -> views -> opinion -> confidence -> answer, or a person
 //! ```
 //!
-//! Everything that chooses the threshold was judged by what had not seen it: heads by folds, and the probability by folds
-//! over their opinions. Does not know files, models or playbooks; blocks for seconds while it learns.
+//! Everything that chooses the threshold was judged by what had not seen it, nor its near twins: heads by folds, and the
+//! probability by folds over their opinions. Does not know files, models or playbooks; blocks for seconds while it learns.
 
 mod accept;
 mod bound;
@@ -87,6 +87,8 @@ impl TriageError {
 
 /// Fewer rows than this leave folds empty.
 const ROWS_MIN: usize = 20;
+/// The cosine from which on two rows are nearly the same text.
+const TWIN: f32 = 0.7;
 /// Hashed text: many columns, so the head needs little pull to fit and much to generalise.
 const HASH_EFFORT: Effort = Effort { cost: 1.0, rounds: 12 };
 /// Meaning: few columns.
@@ -138,7 +140,7 @@ impl Triage {
         let labels = labels(rows)?;
         check_meanings(rows, meanings)?;
         let classes: Vec<usize> = rows.iter().map(|row| class(&labels, row)).collect();
-        let folds: Vec<u8> = rows.iter().map(|row| fold(&row.text)).collect();
+        let folds = folds(rows);
         let lessons = Lessons { labels: &classes, folds: &folds, classes: labels.len() };
         let columns = Columns::new(rows, &folds);
         let (hashed, hashed_sights) = learn_hashed(rows, &columns, &lessons);
@@ -221,11 +223,16 @@ fn class(labels: &[String], row: &Example) -> usize {
     label.map_or(0, |label| labels[1..].binary_search(label).expect("labels were taken from the rows") + 1)
 }
 
-/// Rows of the same words are in one fold, so that none is judged by its twin.
-fn fold(text: &str) -> u8 {
-    let words = hash::words(text);
-    let parts: Vec<&[u8]> = words.iter().flat_map(|word| [word.as_bytes(), b" "]).collect();
-    u8::try_from(hash::hash(&parts) % u64::from(FOLDS)).expect("below the number of folds")
+/// Rows that are nearly the same text are in one fold, so that none is judged by its twin. A file of examples has many, because
+/// people were asked to say one thing in several ways; tomorrow's tickets have none.
+fn folds(rows: &[Example]) -> Vec<u8> {
+    let coordinates: Vec<Point> = rows.iter().map(|row| HashEmbedding.coordinates(&row.text)).collect();
+    let groups = neighbours::groups(&coordinates, HashEmbedding::DIMENSIONS as usize, TWIN);
+    let fold = |first: &usize| {
+        let text = rows.get(*first).map_or("", |row| row.text.as_str());
+        u8::try_from(hash::hash(&[text.as_bytes()]) % u64::from(FOLDS)).expect("below the number of folds")
+    };
+    groups.iter().map(fold).collect()
 }
 
 fn learn_hashed(rows: &[Example], columns: &Columns, lessons: &Lessons<'_>) -> (View, Vec<Sight>) {

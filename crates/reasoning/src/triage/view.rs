@@ -7,8 +7,7 @@
 //!
 //! Does not know what the vectors say, nor how two views are put together.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::parallel::in_parallel;
 
 use super::head::{Effort, Head, Point, Shape};
 use super::neighbours::Neighbours;
@@ -100,28 +99,4 @@ impl Queries<'_> {
             Self::Dense(points) => neighbours.near(Query::Dense(&points[row]), hidden),
         }
     }
-}
-
-/// Does the jobs `0..jobs` on as many threads as there are processors; results in the order of the jobs.
-fn in_parallel<T: Send>(jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(jobs);
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(jobs));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let job = next.fetch_add(1, Ordering::Relaxed);
-                    if job >= jobs {
-                        break;
-                    }
-                    let result = work(job);
-                    done.lock().expect("no worker panics while it holds the list").push((job, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().expect("all workers have ended");
-    done.sort_by_key(|(job, _)| *job);
-    done.into_iter().map(|(_, result)| result).collect()
 }
