@@ -12,6 +12,7 @@ mod doctor;
 mod eval;
 mod inbox;
 mod memory;
+mod models;
 mod people;
 mod playbook;
 mod policy;
@@ -94,6 +95,9 @@ enum Command {
     Memory(memory::Command),
     /// Ask memory in SQL, read-only.
     Sql(sql::Args),
+    /// Models that run in process.
+    #[command(subcommand)]
+    Models(models::Command),
     /// Judge a part against labelled data.
     #[command(subcommand)]
     Eval(eval::Command),
@@ -212,6 +216,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Doctor(args) => doctor::run(&args, &data, json),
         Command::Memory(command) => memory::run(&data, &command, json),
         Command::Sql(args) => sql::run(&data, &args, json),
+        Command::Models(args) => models::run(&args, named.as_deref(), json),
         Command::Eval(args) => eval::run(&args, named.as_deref(), json),
         Command::Bench(args) => bench::run(&args, json),
     }

@@ -96,7 +96,9 @@ fn read(folder: &Path, file: Pinned) -> Result<Vec<u8>> {
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
     match file.mismatch(&bytes) {
         None => Ok(bytes),
-        Some(problem) => bail!("the model in `{}` is not the one that is pinned: {problem}; install it again", folder.display()),
+        Some(problem) => {
+            bail!("the model in `{}` is not the one that is pinned: {problem}; install it again", folder.display())
+        }
     }
 }
 

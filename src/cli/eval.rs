@@ -37,7 +37,7 @@ pub fn run(command: &Command, data: Option<&Path>, json: bool) -> Outcome {
         Command::Recall(args) => recall::run(args, json),
         Command::Retail(args) => retail::run(args, data, json),
         Command::RetailHub(args) => retail::replica::run(args),
-        Command::Triage(args) => triage::run(args, json),
+        Command::Triage(args) => triage::run(args, data, json),
         Command::Injection(args) => injection::run(args, json),
     }
 }

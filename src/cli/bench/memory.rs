@@ -59,7 +59,7 @@ impl Drop for Scratch {
 pub fn run(args: &Args, json: bool) -> Outcome {
     let parent = args.folder.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = Scratch::new(&parent).or_exit(Exit::Failed)?;
-    let place = Place { folder: scratch.0.clone(), embed: embedder::open(Kind::Hash).or_exit(Exit::Failed)? };
+    let place = Place { folder: scratch.0.clone(), embed: embedder::open(Kind::Hash, None).or_exit(Exit::Failed)? };
     let mut rows = Vec::new();
     let mut take = |new: Result<Vec<Row>, sinew_contract::Failure>| {
         let new = new.or_exit(Exit::Failed)?;

@@ -87,7 +87,7 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         .or_exit(Exit::Usage)?;
     let embed = match args.no_vectors {
         true => None,
-        false => Some(embedder::open(args.embed).or_exit(Exit::Failed)?),
+        false => Some(embedder::open(args.embed, None).or_exit(Exit::Failed)?),
     };
     let mut sums = Sums::default();
     block_on(async {

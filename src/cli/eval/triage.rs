@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use serde::Serialize;
-use sinew_reasoning::{Example, Threshold, Triage, TriageOptions, Verdict, upper_bound};
+use sinew_reasoning::{Example, MiniLm, Threshold, Triage, TriageOptions, Verdict, upper_bound};
 
 use super::super::{Exit, ExitWith as _, Outcome, print_json, print_line};
+use crate::assembly::embedder::Kind;
+use crate::models;
 use files::Part;
 
 /// How sure `false_assist_upper` is.
@@ -39,18 +41,11 @@ pub struct Args {
     #[arg(long, default_value_t = TriageOptions::default().stranger_share, value_parser = share, value_name = "SHARE")]
     oos_share: f64,
     /// How texts are compared.
-    #[arg(long, value_enum, default_value_t = Embedding::Hash)]
-    embed: Embedding,
+    #[arg(long, value_enum, default_value_t = Kind::Hash)]
+    embed: Kind,
     /// Where to write one JSON line per ticket.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-}
-
-/// How texts become vectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Embedding {
-    /// By their spelling: no model, no download.
-    Hash,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -59,15 +54,20 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Learns, judges, counts.
-pub fn run(args: &Args, json: bool) -> Outcome {
+pub fn run(args: &Args, data: Option<&Path>, json: bool) -> Outcome {
     let train = files::read(&args.train, Part::Train).or_exit(Exit::Usage)?;
     let test = files::read(&args.test, Part::Test).or_exit(Exit::Usage)?;
+    let model = match args.embed {
+        Kind::Hash => None,
+        Kind::Minilm => Some(models::minilm(data).or_exit(Exit::Failed)?),
+    };
     let started = Instant::now();
     let options = TriageOptions { target: args.target, stranger_share: args.oos_share };
-    let triage = Triage::train(&train, None, options).or_exit(Exit::Usage)?;
+    let meanings = model.as_ref().map(|model| meanings(model, &train));
+    let triage = Triage::train(&train, meanings.as_deref(), options).or_exit(Exit::Usage)?;
     let train_ms = millis(started);
     let started = Instant::now();
-    let verdicts: Vec<Verdict> = test.iter().map(|row| triage.judge(&row.text, None)).collect();
+    let verdicts = judge(&triage, model.as_ref(), &test);
     let latency_ms = millis(started) / test.len().max(1) as f64;
     let counts = Counts::of(&test, &verdicts);
     if let Some(path) = &args.out {
@@ -80,6 +80,17 @@ pub fn run(args: &Args, json: bool) -> Outcome {
         report.tell(args.target);
     }
     Ok(Exit::Ok)
+}
+
+fn meanings(model: &MiniLm, rows: &[Example]) -> Vec<Vec<f32>> {
+    model.vectors(&rows.iter().map(|row| row.text.clone()).collect::<Vec<_>>())
+}
+
+/// From texts to verdicts; texts go through the model together, as a busy queue's would.
+fn judge(triage: &Triage, model: Option<&MiniLm>, rows: &[Example]) -> Vec<Verdict> {
+    let meanings = model.map(|model| meanings(model, rows)).unwrap_or_default();
+    let meaning = |at: usize| meanings.get(at).map(Vec::as_slice);
+    rows.iter().enumerate().map(|(at, row)| triage.judge(&row.text, meaning(at))).collect()
 }
 
 fn millis(since: Instant) -> f64 {

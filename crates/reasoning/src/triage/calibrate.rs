@@ -157,7 +157,8 @@ mod tests {
         let (few, many) = (measure(&sample, 0.5, 0.01), measure(&sample, 0.5, 0.2));
         assert!(few.error < 0.001 && (many.error - 0.01 / 0.81).abs() < 1e-6, "{few:?} {many:?}");
         // 5 of 100 is all that is known of strangers, however many others there are: up to 10.7 of them may be answered.
-        let expected = (0.8 * upper_bound(0.0, 5_000.0, 0.99) + 0.2 * upper_bound(5.0, 100.0, 0.96)) / (0.8 + 0.2 * upper_bound(5.0, 100.0, 0.96));
+        let expected = (0.8 * upper_bound(0.0, 5_000.0, 0.99) + 0.2 * upper_bound(5.0, 100.0, 0.96))
+            / (0.8 + 0.2 * upper_bound(5.0, 100.0, 0.96));
         assert!((many.error_upper - expected).abs() < 1e-9, "{many:?}, expected {expected}");
         assert_eq!(choose_threshold(&sample, 0.02, 0.2), None);
         assert!(choose_threshold(&sample, 0.02, 0.01).is_some());

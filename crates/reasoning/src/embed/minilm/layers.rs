@@ -246,7 +246,8 @@ mod tests {
     /// Expected values: Abramowitz and Stegun, table 7.1.
     #[test]
     fn the_error_function_is_that_of_the_table() {
-        let rows = [(0.0, 0.0), (0.1, 0.112_462_9), (0.5, 0.520_499_9), (1.0, 0.842_700_8), (2.0, 0.995_322_3), (5.0, 1.0)];
+        let rows =
+            [(0.0, 0.0), (0.1, 0.112_462_9), (0.5, 0.520_499_9), (1.0, 0.842_700_8), (2.0, 0.995_322_3), (5.0, 1.0)];
         for (x, expected) in rows {
             assert!((erf(x) - expected).abs() < 1e-6, "erf({x}) = {}", erf(x));
             assert!((erf(-x) + expected).abs() < 1e-6, "erf(-{x}) = {}", erf(-x));
@@ -278,6 +279,8 @@ mod tests {
         let same = vec![0.5; 3 * WIDTH];
         let mut mixed = vec![0.0; 3 * WIDTH];
         attend(&same, &same, &values, &mut mixed, &(0..2));
-        assert!(mixed[..2 * WIDTH].iter().all(|x| (x - 2.0).abs() < 1e-5) && mixed[2 * WIDTH..].iter().all(|x| *x == 0.0));
+        assert!(
+            mixed[..2 * WIDTH].iter().all(|x| (x - 2.0).abs() < 1e-5) && mixed[2 * WIDTH..].iter().all(|x| *x == 0.0)
+        );
     }
 }

@@ -93,7 +93,8 @@ fn words(text: &str) -> Vec<String> {
 
 /// Left out, also from the middle of a word: controls, formats and what stands for broken text.
 fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{fffd}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{fffd}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Every visible ASCII character that is no letter or digit, and the punctuation of Unicode where tickets have it.
@@ -134,7 +135,8 @@ mod tests {
 
     #[test]
     fn the_longest_known_piece_comes_first() {
-        let pieces = Pieces::load("[PAD]\n[UNK]\n[CLS]\n[SEP]\nre\n##fund\n##f\n##und\nrefu\ncard\n?", 99).expect("a vocabulary");
+        let pieces = Pieces::load("[PAD]\n[UNK]\n[CLS]\n[SEP]\nre\n##fund\n##f\n##und\nrefu\ncard\n?", 99)
+            .expect("a vocabulary");
         let rows = [
             ("card?", vec![2, 9, 10, 3]),
             ("refund", vec![2, 1, 3]),

@@ -63,7 +63,8 @@ impl<'a> Weights<'a> {
         let wrong = || WeightsError::Tensor { name: name.to_owned(), values };
         let place = self.places.get(name).filter(|place| place.dtype == "F32").ok_or_else(wrong)?;
         let bytes = self.numbers.get(place.data_offsets.0..place.data_offsets.1).ok_or_else(wrong)?;
-        let numbers: Vec<f32> = bytes.chunks_exact(4).filter_map(|four| Some(f32::from_le_bytes(four.try_into().ok()?))).collect();
+        let numbers: Vec<f32> =
+            bytes.chunks_exact(4).filter_map(|four| Some(f32::from_le_bytes(four.try_into().ok()?))).collect();
         if numbers.len() == values && bytes.len() == values * 4 { Ok(numbers) } else { Err(wrong()) }
     }
 }
