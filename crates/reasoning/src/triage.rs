@@ -87,8 +87,10 @@ impl TriageError {
 
 /// Fewer rows than this leave folds empty.
 const ROWS_MIN: usize = 20;
-/// The cosine from which on two rows are nearly the same text.
-const TWIN: f32 = 0.7;
+/// The cosine of spelling from which on two rows are nearly the same text.
+const TWIN: f32 = 0.75;
+/// The same where meaning is seen too: a twin tells less there that any other way of saying it would not tell.
+const TWIN_WITH_MEANING: f32 = 0.85;
 /// Hashed text: many columns, so the head needs little pull to fit and much to generalise.
 const HASH_EFFORT: Effort = Effort { cost: 1.0, rounds: 12 };
 /// Meaning: few columns.
@@ -140,7 +142,7 @@ impl Triage {
         let labels = labels(rows)?;
         check_meanings(rows, meanings)?;
         let classes: Vec<usize> = rows.iter().map(|row| class(&labels, row)).collect();
-        let folds = folds(rows);
+        let folds = folds(rows, if meanings.is_some() { TWIN_WITH_MEANING } else { TWIN });
         let lessons = Lessons { labels: &classes, folds: &folds, classes: labels.len() };
         let columns = Columns::new(rows, &folds);
         let (hashed, hashed_sights) = learn_hashed(rows, &columns, &lessons);
@@ -225,9 +227,9 @@ fn class(labels: &[String], row: &Example) -> usize {
 
 /// Rows that are nearly the same text are in one fold, so that none is judged by its twin. A file of examples has many, because
 /// people were asked to say one thing in several ways; tomorrow's tickets have none.
-fn folds(rows: &[Example]) -> Vec<u8> {
+fn folds(rows: &[Example], twin: f32) -> Vec<u8> {
     let coordinates: Vec<Point> = rows.iter().map(|row| HashEmbedding.coordinates(&row.text)).collect();
-    let groups = neighbours::groups(&coordinates, HashEmbedding::DIMENSIONS as usize, TWIN);
+    let groups = neighbours::groups(&coordinates, HashEmbedding::DIMENSIONS as usize, twin);
     let fold = |first: &usize| {
         let text = rows.get(*first).map_or("", |row| row.text.as_str());
         u8::try_from(hash::hash(&[text.as_bytes()]) % u64::from(FOLDS)).expect("below the number of folds")
