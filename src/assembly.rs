@@ -84,7 +84,7 @@ impl Ground {
         let journal: Arc<dyn Journal> = Arc::clone(&log) as _;
         let blobs: Arc<dyn Blobs> = Arc::new(FileBlobs::open(dir)?);
         let (memory, found) = Memory::open(&places.memory(), journal.id())?;
-        let memory = memory.with_embed(embedder::open(embedder::Kind::Hash)?);
+        let memory = memory.with_embed(embedder::open(embedder::Kind::Hash, None)?);
         info!(?found, "memory opened");
         Ok(Self { clock, log, journal, blobs, memory })
     }
