@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let place = Place { folder: folder.clone(), embed: Arc::new(Words) };
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut rows = vectors(&place, n, 200)?;
-    rows.extend(runtime.block_on(texts(&place, n, 500))?);
+    rows.extend(runtime.block_on(texts(&place, n.min(100_000), 500))?);
     let points = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
     let folders: Vec<_> = std::env::args().skip(3).map(Into::into).collect();
     rows.extend(runtime.block_on(series(&place, points, &folders))?);

@@ -207,7 +207,13 @@ impl SeriesStore {
             self.forget_sealed(&sealed);
         }
         self.conn.execute("DELETE FROM hot", [])?;
-        self.conn.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
+        // Gives back one page per step, so it is stepped to its end.
+        let mut vacuum = self.conn.prepare("PRAGMA incremental_vacuum")?;
+        let mut steps = vacuum.query([])?;
+        while steps.next()?.is_some() {}
+        drop(steps);
+        drop(vacuum);
+        self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) -> Result<Expired, Failure> {
