@@ -74,31 +74,13 @@ mod tests {
         let (mut bytes, mut directory) = (Vec::new(), Vec::new());
         for (name, method, data, length) in files {
             let at = u8::try_from(bytes.len()).expect("small");
-            let sizes = [
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                u8::try_from(data.len()).expect("small"),
-                0,
-                0,
-                0,
-                length,
-                0,
-                0,
-                0,
-                3,
-                0,
-                0,
-                0,
-            ];
+            let packed = u8::try_from(data.len()).expect("small");
+            // Time, date and checksum; packed length; length; lengths of name and extra field.
+            let sizes = [[0; 4], [0; 4], [packed, 0, 0, 0], [length, 0, 0, 0], [3, 0, 0, 0]].concat();
             bytes.extend([LOCAL, &[20, 0, 0, 0, method, 0], &sizes, name.as_bytes(), data].concat());
+            // Comment, disk and attributes; where the file begins.
             let tail = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, at, 0, 0, 0];
-            directory.extend([ENTRY, &[20, 0, 20, 0, 0, 0, method, 0], &sizes, &tail[2..], name.as_bytes()].concat());
+            directory.extend([ENTRY, &[20, 0, 20, 0, 0, 0, method, 0], &sizes, &tail, name.as_bytes()].concat());
         }
         let (start, length) = (bytes.len(), directory.len());
         bytes.extend(directory);

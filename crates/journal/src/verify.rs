@@ -3,6 +3,7 @@
 //! Does not open the log, does not write, and needs no payload's key: the chain covers payloads as they are stored.
 //! Strict: after the last entry everything is zero, every sealed segment is followed by the next, the checkpoint holds.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -112,7 +113,13 @@ fn check_names(journal: &Path, names: &[String]) -> Result<(), VerifyError> {
 /// Says whether a first start ended before it wrote anything: there is a directory of ours without keys and without a log.
 fn unwritten(disk: &dyn Disk, root: &Path) -> Result<bool, VerifyError> {
     const BEFORE: [&str; 7] = ["FORMAT", "FORMAT.tmp", "LOCK", "blobs", "journal", "keys.tmp", "stop"];
-    let names = disk.list(root).map_err(OpenError::io("list", root))?;
+    let names = match disk.list(root) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let why = "there is no such directory; name the data directory of a hub".into();
+            return Err(OpenError::Foreign { path: root.to_path_buf(), why }.into());
+        }
+        listed => listed.map_err(OpenError::io("list", root))?,
+    };
     if names.is_empty() || !names.iter().all(|name| BEFORE.contains(&name.as_str())) {
         return Ok(false);
     }
