@@ -65,7 +65,7 @@ pub struct Add {
     /// Its description: a file, or an http(s) URL that is fetched once.
     #[arg(long, value_name = "FILE|URL")]
     td: String,
-    /// Where its HTTP forms really are, by a logical host, as in http://conveyor.local.
+    /// Where its HTTP forms really are, by a logical host, as in `http://conveyor.local`.
     #[arg(long)]
     base: Option<String>,
     /// Where its MQTT forms really are, as in mqtt://plant.local.
