@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 /// Signatures of the records.
 const END: &[u8] = b"PK\x05\x06";
+/// Length of the last record, without its comment.
+const END_LENGTH: usize = 22;
 const ENTRY: &[u8] = b"PK\x01\x02";
 const LOCAL: &[u8] = b"PK\x03\x04";
 /// Ways of packing.
@@ -41,7 +43,7 @@ struct Entry {
 
 fn find(archive: &[u8], name: &str) -> Result<Entry> {
     let end = archive.windows(END.len()).rposition(|window| window == END).context("this is no wheel: no directory")?;
-    let end = archive.get(end..).unwrap_or_default();
+    let end = archive.get(end..end + END_LENGTH).context("the archive is cut off")?;
     let (entries, directory) = (number::<2>(end, 10)?, number::<4>(end, 16)?);
     let mut rest = archive.get(directory..).context("the archive is cut off")?;
     for _ in 0..entries {
