@@ -1,7 +1,7 @@
 //! The ground: values. Canonical JSON, digests, strict reading, jq in the pure profile, the labels that it carries on, schema checks, places in texts.
 //!
 //! Everything here is a plain function of its arguments: no clock, disk, net, environment or random source. (But for
-//! [`mutant`], which in a build with faults asks the environment which check is switched off.)
+//! [`mutant()`], which in a build with faults asks the environment which check is switched off.)
 
 mod canonical;
 mod digest;
