@@ -73,7 +73,7 @@ fn told(found: &FoundItem) -> Value {
         "id": item.id, "kind": item.kind, "subject": item.subject, "content": item.content,
         "at": item.recorded.to_string(), "observed": item.observed.to_string(), "source": item.sources,
         "method": item.method, "confidence_permille": item.confidence_permille, "trust_permille": item.trust_permille,
-        "stale": found.stale, "age_s": found.age_s, "conflict": item.conflict, "score": found.score, "parts": found.parts,
+        "entry": item.seq, "stale": found.stale, "age_s": found.age_s, "conflict": item.conflict, "score": found.score, "parts": found.parts,
     })
 }
 
