@@ -6,6 +6,7 @@ mod cli;
 mod conformance;
 #[cfg(feature = "faults")]
 mod crash;
+mod demo;
 mod house;
 mod injection;
 mod memory;
